@@ -1,0 +1,1 @@
+"""Datasets, populations, estimates, expression signature."""

@@ -1,0 +1,43 @@
+"""The command line: the same verbs as the library, thin."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from trialrun import __version__
+from trialrun.vocab.problems import TrialrunError
+
+app = typer.Typer(
+    name="trialrun",
+    help="Rehearse, conduct and analyse trials whose dose steps up inside each subject.",
+    epilog="Exit codes: 0 fine, 1 findings, 2 bad call or unusable input.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"trialrun {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line; input that cannot be used ends with its problems on stderr and exit code 2."""
+    try:
+        app()
+    except TrialrunError as error:
+        for problem in error.problems:
+            print(f"{problem.severity}: {problem}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,52 @@
+"""How commands answer: a table for people, JSON or CSV for programs."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from enum import StrEnum
+from typing import TextIO
+
+Cell = str | int | float | bool | date | None
+
+
+class Format(StrEnum):
+    """What a command prints: `text` for people, `json` or `csv` for programs."""
+
+    text = "text"
+    json = "json"
+    csv = "csv"
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, date | datetime):
+        return value.isoformat()
+    raise TypeError(f"cannot write {type(value).__name__} as JSON")
+
+
+def print_json(value: object, file: TextIO | None = None) -> None:
+    """One JSON document; dates as ISO 8601; NaN is not JSON and is an error."""
+    json.dump(value, file or sys.stdout, indent=2, ensure_ascii=False, default=_plain, allow_nan=False)
+    print(file=file or sys.stdout)
+
+
+def print_rows(rows: Sequence[Mapping[str, Cell]], columns: Sequence[str], form: Format, title: str = "") -> None:
+    """The same rows as a table for people, as a JSON list, or as CSV (empty cell = missing)."""
+    if form is Format.json:
+        print_json([{column: row.get(column) for column in columns} for row in rows])
+    elif form is Format.csv:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows([["" if row.get(column) is None else row[column] for column in columns] for row in rows])
+    else:
+        from rich import box
+        from rich.console import Console
+        from rich.table import Table
+
+        table = Table(*columns, title=title or None, box=box.SIMPLE_HEAD, title_justify="left")
+        for row in rows:
+            table.add_row(*("" if row.get(column) is None else str(row[column]) for column in columns))
+        Console().print(table)

@@ -1,0 +1,1 @@
+"""Published clinical criteria: CTCAE, tumour lysis, flare, CLL response, staging, renal function."""

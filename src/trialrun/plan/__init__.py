@@ -1,0 +1,1 @@
+"""The protocol unrolled: schedule of activities, windows, dose levels, planned doses."""

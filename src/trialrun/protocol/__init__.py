@@ -1,0 +1,1 @@
+"""The protocol: its parts, read, check, amend, render as prose."""

@@ -1,0 +1,1 @@
+"""What happened: entries, ledger, as-known-on views. Knows no plan."""

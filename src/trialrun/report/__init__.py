@@ -1,0 +1,1 @@
+"""Tables, listings, figures and the documents that hold them."""

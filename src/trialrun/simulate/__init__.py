@@ -1,0 +1,1 @@
+"""Virtual subjects: population, streams of luck, pharmacology, disease, conduct imperfections."""
