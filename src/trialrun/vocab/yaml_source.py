@@ -83,8 +83,7 @@ def read_yaml(path: Path | str, shown_as: str | None = None) -> YamlSource:
 
 def parse_yaml(text: str, name: str) -> YamlSource:
     """As `read_yaml`, from text."""
-    yaml = YAML(typ="rt")
-    yaml.version = (1, 2)  # type: ignore[assignment]  # the stubs of ruamel.yaml miss the tuple form
+    yaml = YAML(typ="rt")  # YAML 1.2: NO, on and yes stay text
     try:
         node = yaml.load(text)
     except MarkedYAMLError as error:
