@@ -26,7 +26,8 @@ NEVER = -(10**6)  # a day that did not come
 class Dosing:
     """State of the dosing clock; every column has shape (n,).
 
-    `level_dose` is the dose of the present level (0 before the first dose); `taken` counts days on which it was taken;
+    `level_dose` is the level last taken (0 before the first dose), `ordered` the level last decided (a dose taken
+    against it becomes the order); `taken` counts the days on which `level_dose` was taken;
     `cycles_at_level` cycles begun at it; `off_unplanned` planned dosing days without drug since the last dose;
     `hold_row` is the row of the dose-modification table that holds the dose (-1 none, -2 an undetermined decision);
     `ended` the day treatment was stopped (NEVER = it was not).
@@ -36,6 +37,7 @@ class Dosing:
     cycle: IntArray
     cycle_start: IntArray
     level_dose: FloatArray
+    ordered: FloatArray
     taken: IntArray
     cycles_at_level: IntArray
     reductions: IntArray
@@ -57,6 +59,7 @@ class Dosing:
             cycle=whole(0),
             cycle_start=whole(NEVER),
             level_dose=np.zeros(n),
+            ordered=np.zeros(n),
             taken=whole(0),
             cycles_at_level=whole(0),
             reductions=whole(0),
@@ -119,6 +122,7 @@ class Dosing:
             raise TrialrunError(
                 Problem("dose-off-levels", "a dose taken is not one of the levels", found, f"{levels} {plan.unit}")
             )
+        self.ordered[rows] = nearest
         new_level = nearest != self.level_dose[rows]
         changed = rows[new_level]
         self.level_dose[changed] = nearest[new_level]

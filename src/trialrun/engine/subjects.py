@@ -1,0 +1,160 @@
+"""The state of 1 to n subjects as columns: dosing clock, accumulators of the rules, response, visits done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from trialrun.engine.source import BoolArray, FloatArray, IntArray, Observed
+from trialrun.plan.calendar import Plan
+from trialrun.plan.dosing import NEVER, Dosing
+from trialrun.protocol.vocabulary import RESPONSES
+from trialrun.rules import History
+
+_NOT_ASSESSED = RESPONSES.index("not assessed")
+
+
+@dataclass(slots=True)
+class Subjects:
+    """Columns of n subjects. `age` is in years on the day of the first dose (NaN = unknown); `consented` is three-valued
+    (1, 0, -1); `response` indexes RESPONSES; `visits_done[name]` is the cycle in which a visit was last held;
+    `left` the day a subject was last followed (NEVER = still followed)."""
+
+    n: int
+    history: History
+    dosing: Dosing
+    age: FloatArray
+    consented: IntArray
+    choices: dict[str, FloatArray]
+    response: IntArray
+    response_before: IntArray
+    cr_cycle: IntArray
+    cleared: IntArray
+    left: IntArray
+    visits_done: dict[str, IntArray] = field(default_factory=dict)
+    current: dict[str, FloatArray] = field(default_factory=dict)
+    baseline: dict[str, FloatArray] = field(default_factory=dict)
+    dose_unknown: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+
+    @classmethod
+    def fresh(cls, plans: Sequence[Plan], n: int) -> Subjects:
+        """n subjects of whom nothing is known yet, with the accumulators that any of the plans' rules need."""
+        rules = {rule for plan in plans for rule in plan.version.rules().values()}
+        inputs = sorted({item for rule in rules for item in rule.inputs}, key=str)
+        choices = {
+            name for plan in plans for name, term in plan.version.vocabulary.items()
+            if term.source == "state" and term.kind == "truth" and name != "consented"
+        }  # fmt: skip
+        return cls(
+            n=n,
+            history=History(inputs, n),
+            dosing=Dosing.fresh(n),
+            age=np.full(n, np.nan),
+            consented=np.full(n, -1, dtype=np.int64),
+            choices={name: np.zeros(n) for name in sorted(choices)},
+            response=np.full(n, _NOT_ASSESSED, dtype=np.int64),
+            response_before=np.full(n, _NOT_ASSESSED, dtype=np.int64),
+            cr_cycle=np.full(n, NEVER, dtype=np.int64),
+            cleared=np.zeros(n, dtype=np.int64),
+            left=np.full(n, NEVER, dtype=np.int64),
+            dose_unknown=np.zeros(n, dtype=np.int64),
+        )
+
+    @property
+    def followed(self) -> BoolArray:
+        """Who has not left the study."""
+        return self.left == NEVER
+
+
+def apply_observed(
+    subjects: Subjects, plans: Sequence[Plan], which: IntArray, day: int, observed: Observed
+) -> IntArray:
+    """Book what was seen up to `day`; returns the rows whose dose went against a hold (deviations)."""
+    against: list[IntArray] = []
+    dosing = subjects.dosing
+    for exposures in observed.exposures:
+        for index, plan in enumerate(plans):
+            mine = which[exposures.rows] == index
+            if not mine.any():
+                continue
+            rows, dose = exposures.rows[mine], exposures.dose[mine]
+            known = ~np.isnan(dose)
+            subjects.dose_unknown[rows[~known]] += 1
+            rows, dose = rows[known], dose[known]
+            first = rows[(dose > 0) & ~dosing.started[rows]]
+            if first.size:
+                subjects.history.set_baseline(first)
+                subjects.history.start_treatment(first, exposures.day)
+            level, cycle = dosing.level_dose[rows].copy(), dosing.cycle[rows].copy()
+            dosing.take(plan, exposures.day, rows, dose)
+            subjects.dose_unknown[rows[dosing.level_dose[rows] != level]] = 0
+            begun = rows[dosing.cycle[rows] != cycle]
+            if begun.size:
+                subjects.history.start_cycle(begun, exposures.day)
+            broken = rows[(dose > 0) & dosing.held[rows]]
+            if broken.size:
+                dosing.hold_row[broken] = -1
+                dosing.held_since[broken] = NEVER
+                against.append(broken)
+    for findings in observed.findings:
+        _book_findings(subjects, day, findings.test, findings.rows, findings.values, findings.low, findings.high)
+    for events in observed.events:
+        subjects.history.event(
+            events.term, events.rows, events.day, events.grade, np.full(events.rows.shape, float(day))
+        )
+    for ended in observed.ended:
+        rows = ended.rows[subjects.left[ended.rows] == NEVER]
+        subjects.left[rows] = day
+        dosing.ended[rows] = np.where(dosing.ended[rows] == NEVER, day, dosing.ended[rows])
+    return np.concatenate(against) if against else np.zeros(0, dtype=np.int64)
+
+
+def _book_findings(
+    subjects: Subjects, day: int, test: str, rows: IntArray, values: FloatArray, low: FloatArray, high: FloatArray
+) -> None:
+    if test in subjects.choices:
+        subjects.choices[test][rows] = values
+        return
+    subjects.history.observe(test, rows, day, values, low, high)
+    column = subjects.current.setdefault(test, np.full(subjects.n, np.nan))
+    column[rows] = values
+    before = rows[~subjects.dosing.started[rows]]
+    if before.size:
+        kept = subjects.baseline.setdefault(test, np.full(subjects.n, np.nan))
+        kept[before] = column[before]
+
+
+def set_states(subjects: Subjects, plan: Plan, day: int, rows: IntArray, early: int = 0) -> None:
+    """Write the states that rules may name for these rows, as they are on `day` before its dose."""
+    dosing, history = subjects.dosing, subjects.history
+    cycle, cycle_day = dosing.clock(plan, day, early)
+    cycle, cycle_day = cycle[rows], cycle_day[rows]
+    shown_cycle = np.where(day >= 0, cycle, 0)
+    held = dosing.held[rows]
+    since_cr = np.where(subjects.cr_cycle[rows] == NEVER, 0, cycle - subjects.cr_cycle[rows])
+    level = np.where(dosing.ordered[rows] > 0, dosing.ordered[rows], plan.levels[plan.start])
+    at_level = dosing.level_dose[rows] == level
+    taken = np.where(subjects.dose_unknown[rows] > 0, np.nan, np.where(at_level, dosing.taken[rows], 0.0))
+    ordered = np.where(held | ~dosing.active[rows], 0.0, np.where(day >= 0, level, 0.0))
+    states: dict[str, FloatArray | IntArray] = {
+        "age": np.floor(subjects.age[rows] + day / 365.25),
+        "day": np.full(rows.shape, float(day)),
+        "cycle": shown_cycle,
+        "cycle_day": np.where(day >= 0, cycle_day + 1, 0),
+        "dose": ordered,
+        "level_dose": level,
+        "days_at_level": taken,
+        "cycles_at_level": np.where(at_level, dosing.cycles_at_level[rows], 0),
+        "days_held": np.where(held, day - dosing.held_since[rows], 0),
+        "days_off_unplanned": dosing.off_unplanned[rows],
+        "reductions": dosing.reductions[rows],
+        "cycles_since_cr": since_cr,
+        "response": subjects.response[rows],
+        "consented": np.where(subjects.consented[rows] < 0, np.nan, subjects.consented[rows].astype(np.float64)),
+    }
+    for name, values in states.items():
+        history.set_state(name, rows, values.astype(np.float64))
+    for name, choice in subjects.choices.items():
+        history.set_state(name, rows, choice[rows])
