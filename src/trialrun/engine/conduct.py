@@ -4,116 +4,142 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
-from trialrun.engine.decide import Act, Decisions, apply_decisions, decide
+from trialrun.engine.decide import GIVING, Decisions, apply_decisions, decide
 from trialrun.engine.respond import update_response
-from trialrun.engine.source import BoolArray, IntArray, Moment, Observed, Orders, Source
+from trialrun.engine.source import BoolArray, FloatArray, IntArray, Moment, Observed, Orders, Source
 from trialrun.engine.subjects import Subjects, apply_observed, set_states
 from trialrun.plan.calendar import Plan, Visit
-from trialrun.plan.dosing import NEVER
-from trialrun.rules import TRUE, evaluate
+from trialrun.rules import TRUE, Columns, evaluate
 
 
 @dataclass(slots=True)
 class Log:
-    """Everything that was observed and decided, moment by moment, in order."""
+    """Everything that was observed and decided, moment by moment, in order.
 
+    `columns` holds for each element of `decided` what its rules were evaluated on, where `keep_columns` asks for it
+    (for certificates: one subject; a crowd would fill the memory).
+    """
+
+    keep_columns: bool = False
     observed: list[tuple[int, Observed]] = field(default_factory=list)
     decided: list[Decisions] = field(default_factory=list)
+    columns: list[Columns] = field(default_factory=list)
     visits: list[tuple[int, str, IntArray]] = field(default_factory=list)
     treatments: list[tuple[int, str, IntArray, BoolArray]] = field(default_factory=list)
     deviations: list[tuple[int, IntArray]] = field(default_factory=list)
+    planned: list[tuple[int, BoolArray]] = field(default_factory=list)
+
+
+VisitOf = tuple[int, Visit, IntArray]  # index of the plan, the visit, the subjects (m,) who have it
+
+
+class Calendar(Protocol):
+    """Says which visits take place on a day: those that fall due, or those that were really held."""
+
+    def visits(self, plans: Sequence[Plan], which: IntArray, subjects: Subjects, day: int) -> list[VisitOf]:
+        """The visits of this day, each with its subjects (m,)."""
+        ...
 
 
 def conduct(
     plans: Sequence[Plan],
-    which: IntArray,
+    which: Callable[[int], IntArray],
     source: Source,
+    calendar: Calendar,
     subjects: Subjects,
     days: Iterable[int],
     log: Log,
-    progress: Callable[[int], None] | None = None,
+    early: int = 0,
 ) -> None:
-    """Conduct the trial on these days (offsets, ascending): `which` (n,) says which plan holds for whom.
+    """Conduct the trial on these days (offsets, ascending).
 
-    `subjects` and `log` are added to in place, so a trial can go on from where it stands.
+    `which(day)` (n,) says which plan holds for whom. `early` is how many days before its planned day a cycle may start
+    (real visits have windows). `subjects` and `log` are added to in place, so a trial goes on from where it stands.
     """
     orders = Orders(np.zeros(subjects.n), {}, subjects.followed)
     for day in days:
-        due, visits = _due(plans, which, subjects, day)
-        observed = source.observe(Moment(day, due), orders)
-        against = apply_observed(subjects, plans, which, day, observed)
+        holds = which(day)
+        visits = calendar.visits(plans, holds, subjects, day)
+        observed = source.observe(Moment(day, _due(visits, subjects.n)), orders)
+        against = apply_observed(subjects, plans, holds, day, observed)
         if against.size:
             log.deviations.append((day, against))
         log.observed.append((day, observed))
-        asked = due.get("adverse_events")
-        if asked is not None and asked.any():
-            subjects.history.reviewed(np.flatnonzero(asked & subjects.followed), day)
+        deciding = np.zeros(subjects.n, dtype=np.bool_)
         for index, visit, rows in visits:
-            rows = rows[subjects.followed[rows]]
-            log.visits.append((day, visit.name, rows))
-            if visit.assesses_response and rows.size:
-                update_response(subjects, plans[index], day, rows)
+            there = rows[subjects.followed[rows]]
+            log.visits.append((day, visit.name, there))
+            if visit.asks_for_events and there.size:
+                subjects.history.reviewed(there, day)
+            if visit.assesses_response and there.size:
+                update_response(subjects, plans[index], day, there)
+            deciding[there] |= visit.decides_dose
         for index, plan in enumerate(plans):
-            mine = (which == index) & subjects.followed
-            deciding = np.zeros(subjects.n, dtype=np.bool_)
-            for number, visit, rows in visits:
-                if number == index and visit.decides_dose:
-                    deciding[rows] = True
+            mine = (holds == index) & subjects.followed
             rows = np.flatnonzero(deciding & mine & subjects.dosing.active)
             if rows.size:
-                log.decided.append(decide_and_apply(subjects, plan, day, rows))
+                _decide_and_apply(subjects, plan, day, rows, early, log)
             treated = np.flatnonzero(mine & _treatments_due(plan, subjects, day, deciding))
             if treated.size:
                 _order_treatments(subjects, plan, day, treated, orders, log)
         orders.on_study = subjects.followed
-        orders.dose = _doses(plans, which, subjects, day)
-        if progress is not None:
-            progress(day)
+        orders.dose, planned = _doses(plans, holds, subjects, day)
+        log.planned.append((day, planned))
 
 
-def decide_and_apply(subjects: Subjects, plan: Plan, day: int, rows: IntArray, early: int = 0) -> Decisions:
-    """Decide for these rows and write the decisions into their state."""
+def _decide_and_apply(subjects: Subjects, plan: Plan, day: int, rows: IntArray, early: int, log: Log) -> None:
     set_states(subjects, plan, day, rows, early)
-    decisions = decide(plan, subjects.history.columns(day, rows), subjects.dosing, day, rows, early)
-    apply_decisions(subjects.dosing, decisions)
+    columns = subjects.history.columns(day, rows)
+    decisions = decide(plan, columns, subjects.dosing, day, rows, early)
     cycle, _ = subjects.dosing.clock(plan, day, early)
-    gives = np.isin(decisions.act, (Act.REDUCE, Act.RESUME, Act.STAY, Act.STEP_UP, Act.DOSE))
+    gives = np.isin(decisions.act, GIVING)
     subjects.cleared[rows[gives]] = cycle[rows[gives]]
-    return decisions
+    apply_decisions(subjects.dosing, decisions)
+    log.decided.append(decisions)
+    if log.keep_columns:
+        log.columns.append(columns)
 
 
-def _due(
-    plans: Sequence[Plan], which: IntArray, subjects: Subjects, day: int
-) -> tuple[dict[str, BoolArray], list[tuple[int, Visit, IntArray]]]:
-    """Which tests are due for whom today, and the visits that ask for them."""
+def _due(visits: Iterable[VisitOf], n: int) -> dict[str, BoolArray]:
+    """For each test, and for `adverse_events`, which of the n subjects are due for it at these visits."""
     due: dict[str, BoolArray] = {}
-    visits: list[tuple[int, Visit, IntArray]] = []
-    dosing = subjects.dosing
-    for index, plan in enumerate(plans):
-        mine = (which == index) & subjects.followed
-        cycle, cycle_day = dosing.clock(plan, day)
-        for visit in plan.visits:
-            if visit.when == "held":
-                since = day - dosing.held_since
-                today = mine & dosing.active & dosing.held & (since > 0) & (since % (visit.every or 1) == 0)
-            elif visit.when == "treatment ended":
-                today = mine & (dosing.ended != NEVER) & (day - dosing.ended == (visit.after_end or 0))
-            elif visit.cycles is None:
-                today = mine & (day == visit.day)
-            else:
-                done = subjects.visits_done.setdefault(visit.name, np.zeros(subjects.n, dtype=np.int64))
-                today = mine & dosing.active & visit.in_cycle(cycle) & (cycle_day == visit.day) & (done != cycle)
-                today &= day >= 0
-                done[today] = cycle[today]
-            if not today.any():
-                continue
-            visits.append((index, visit, np.flatnonzero(today)))
-            for test in (*visit.tests, *(("adverse_events",) if visit.asks_for_events else ())):
-                due[test] = due[test] | today if test in due else today.copy()
-    return due, visits
+    for _, visit, rows in visits:
+        for test in (*visit.tests, *(("adverse_events",) if visit.asks_for_events else ())):
+            due.setdefault(test, np.zeros(n, dtype=np.bool_))[rows] = True
+    return due
+
+
+class PlannedCalendar:
+    """Visits take place on the day they fall due: what virtual subjects do."""
+
+    def visits(self, plans: Sequence[Plan], which: IntArray, subjects: Subjects, day: int) -> list[VisitOf]:
+        """The visits that fall due today; each visit of a cycle is held once in it, however long the cycle waits."""
+        found: list[VisitOf] = []
+        dosing = subjects.dosing
+        for index, plan in enumerate(plans):
+            mine = (which == index) & subjects.followed
+            cycle, cycle_day = dosing.clock(plan, day)
+            for visit in plan.visits:
+                if visit.when == "held":
+                    since = day - dosing.held_since
+                    today = mine & dosing.active & dosing.held & (since > 0) & (since % (visit.every or 1) == 0)
+                elif visit.when == "treatment ended":
+                    today = mine & ~dosing.active & (day - dosing.ended == (visit.after_end or 0))
+                elif visit.cycles is None:
+                    today = mine & (day == visit.day)
+                elif day >= 0:
+                    done = subjects.visits_done.setdefault(visit.name, np.zeros(subjects.n, dtype=np.int64))
+                    today = mine & dosing.active & visit.in_cycle(cycle) & (cycle_day == visit.day) & (done != cycle)
+                    done[today] = cycle[today]
+                else:
+                    continue
+                if today.any():
+                    found.append((index, visit, np.flatnonzero(today)))
+        return found
 
 
 def _treatments_due(plan: Plan, subjects: Subjects, day: int, deciding: BoolArray) -> BoolArray:
@@ -142,15 +168,21 @@ def _order_treatments(subjects: Subjects, plan: Plan, day: int, rows: IntArray, 
     orders.treatments = treatments
 
 
-def _doses(plans: Sequence[Plan], which: IntArray, subjects: Subjects, day: int) -> np.ndarray:
-    """The dose ordered for today (n,): the decided level on a dosing day of a cycle that was cleared, else 0."""
+def _doses(plans: Sequence[Plan], which: IntArray, subjects: Subjects, day: int) -> tuple[FloatArray, BoolArray]:
+    """The dose ordered for today (n,) and whether the plan has a dose today (n,).
+
+    Ordered is the decided level on a dosing day of a cycle that was cleared, else 0; planned says the same of the
+    calendar alone, so that the difference is a dose held.
+    """
     dosing = subjects.dosing
     dose = np.zeros(subjects.n)
+    planned = np.zeros(subjects.n, dtype=np.bool_)
     if day < 0:
-        return dose
+        return dose, planned
     for index, plan in enumerate(plans):
         cycle, cycle_day = dosing.clock(plan, day)
-        gives = (which == index) & subjects.followed & dosing.active & ~dosing.held
-        gives &= dosing.on_dosing_day(plan, cycle_day) & (cycle <= subjects.cleared)
+        here = (which == index) & subjects.followed & dosing.active & dosing.on_dosing_day(plan, cycle_day)
+        planned |= here
+        gives = here & ~dosing.held & (cycle <= subjects.cleared)
         dose[gives] = dosing.ordered[gives]
-    return dose
+    return dose, planned

@@ -32,13 +32,16 @@ class Act(IntEnum):
         return self.name.lower().replace("_", " ")
 
 
+GIVING = (Act.REDUCE, Act.RESUME, Act.STAY, Act.STEP_UP, Act.DOSE)  # decisions after which the drug is taken
+
+
 @dataclass(frozen=True, slots=True)
 class Decisions:
     """Decisions for m subjects, all of one plan on one day.
 
-    `rows` (m,) subject indices; `act` (m,) of Act; `level_dose` (m,) the level that holds from now on; `dose` (m,) to be
-    taken today (0 on a planned rest day, a hold, a stop); `table` (m,) which of `Version.tables` decided and `row` (m,)
-    its row (-1: none, the plain schedule); `hold_row` (m,) the hold that lasts after the decision.
+    `rows` (m,) subject indices; `act` (m,) of Act; `level_dose` (m,) the level that holds from now on; `dose` (m,) to
+    be taken today (0 on a planned rest day, a hold, a stop); `table` (m,) which of `Version.tables` decided and `row`
+    (m,) its row (-1: none, the plain schedule); `hold_row` (m,) the hold that lasts after the decision.
     """
 
     day: int
@@ -133,7 +136,7 @@ def decide(plan: Plan, columns: Columns, dosing: Dosing, day: int, rows: IntArra
         row[below] = BELOW_LOWEST
     lowered = np.maximum(lowered, 0)
     new_level = np.where(act == Act.STEP_UP, upper, plan.levels[lowered])
-    given = np.isin(act, (Act.REDUCE, Act.RESUME, Act.STAY, Act.STEP_UP, Act.DOSE))
+    given = np.isin(act, GIVING)
     dose = np.where(given & dosing.on_dosing_day(plan, cycle_day) & (day >= 0), new_level, 0.0)
     hold_row = np.where(
         act == Act.HOLD, np.where(by_hold, safety.row, held_by), np.where(act == Act.UNDETERMINED, -2, -1)

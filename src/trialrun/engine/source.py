@@ -41,12 +41,16 @@ class Findings:
 
 @dataclass(frozen=True, slots=True)
 class Events:
-    """Adverse events of one term that became known: `rows` (m,), `grade` (m,) 1 to 5, `day` (m,) of their start."""
+    """Adverse events of one term that became known: `rows` (m,), `grade` (m,) 1 to 5, `day` (m,) of their start.
+
+    `end` (m,) is the day they ended, NaN = going on; without it they count for the moment at which they are reported.
+    """
 
     term: str
     rows: IntArray
     grade: FloatArray
     day: FloatArray
+    end: FloatArray | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,12 @@ _NOT_ASSESSED = RESPONSES.index("not assessed")
 
 @dataclass(slots=True)
 class Subjects:
-    """Columns of n subjects. `age` is in years on the day of the first dose (NaN = unknown); `consented` is three-valued
-    (1, 0, -1); `response` indexes RESPONSES; `visits_done[name]` is the cycle in which a visit was last held;
-    `left` the day a subject was last followed (NEVER = still followed)."""
+    """Columns of n subjects.
+
+    `age` is in years on the day of the first dose (NaN = unknown); `consented` is three-valued (1, 0, -1); `response`
+    indexes RESPONSES; `visits_done[name]` is the cycle in which a visit was last held; `left` the day a subject was
+    last followed (NEVER = still followed).
+    """
 
     n: int
     history: History
@@ -101,9 +104,8 @@ def apply_observed(
     for findings in observed.findings:
         _book_findings(subjects, day, findings.test, findings.rows, findings.values, findings.low, findings.high)
     for events in observed.events:
-        subjects.history.event(
-            events.term, events.rows, events.day, events.grade, np.full(events.rows.shape, float(day))
-        )
+        end = events.end if events.end is not None else np.full(events.rows.shape, float(day))
+        subjects.history.event(events.term, events.rows, events.day, events.grade, end)
     for ended in observed.ended:
         rows = ended.rows[subjects.left[ended.rows] == NEVER]
         subjects.left[rows] = day
