@@ -1,0 +1,67 @@
+"""The outcomes that are estimated: a table of names, kinds and labels (`data/outcomes.csv`)."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from types import MappingProxyType
+from typing import Literal, cast
+
+import polars as pl
+
+Kind = Literal["truth", "grade", "total", "number", "time", "category"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One outcome and how it is estimated from its column of the outcomes table.
+
+    `kind`: `truth` and `grade` (at least `threshold`) give a share; `number` a median; `time` a Kaplan-Meier median
+    with the event told by `event_column`; `total` a sum; `category` the share of each category, where `event_column`
+    says who can have one (the reason of a discontinuation). `better` says which direction is good, where one is;
+    `headline` outcomes lead the report; `short` is the label inside a group.
+    """
+
+    name: str
+    group: str
+    kind: Kind
+    column: str
+    threshold: float | None
+    event_column: str | None
+    unit: str | None
+    better: Literal["low", "high"] | None
+    headline: bool
+    short: str
+    label: str
+
+    def happened(self) -> pl.Expr:
+        """Whether the outcome happened, null where it is not known; for shares only."""
+        if self.kind == "grade":
+            return pl.col(self.column) >= self.threshold
+        return pl.col(self.column)
+
+
+@cache
+def all_outcomes() -> Mapping[str, Outcome]:
+    """Every outcome by its name, in the order of the table."""
+    text = files("trialrun.analysis").joinpath("data/outcomes.csv").read_text(encoding="utf-8")
+    outcomes = {}
+    for row in csv.DictReader(text.splitlines()):
+        kind = cast(Kind, row["kind"])
+        outcomes[row["name"]] = Outcome(
+            name=row["name"],
+            group=row["group"],
+            kind=kind,
+            column=row["column"],
+            threshold=float(row["threshold"]) if kind == "grade" else None,
+            event_column=row["threshold"] or None if kind in ("time", "category") else None,
+            unit=row["unit"] or None,
+            better=cast(Literal["low", "high"], row["better"]) if row["better"] else None,
+            headline=row["headline"] == "yes",
+            short=row["short"],
+            label=row["label"],
+        )
+    return MappingProxyType(outcomes)

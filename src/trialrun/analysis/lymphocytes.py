@@ -1,0 +1,76 @@
+"""Lymphocytes on the drug and in the week off, cycle by cycle: the fall and the rebound."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from trialrun.analysis.run import VersionInfo
+from trialrun.analysis.safety import derive_baseline
+from trialrun.analysis.timeline import Timeline
+
+# A count belongs to the end of the on-period when it was taken within these days of the last planned dose (assumed).
+ON_BEFORE, ON_AFTER = 1, 2
+MIN_DAYS_OFF = 4  # days without drug before a count can show the week off (assumed: more than half of it)
+CYCLES_IN_OUTCOMES = 3
+
+
+def derive_lymphocytes_by_cycle(findings: pl.DataFrame, timeline: Timeline, info: VersionInfo) -> pl.DataFrame:
+    """One row a subject and cycle: columns subject, cycle, baseline, on, off (10^9/L; null where not measured).
+
+    `on` is the count nearest to the day after the last dose of the on-period, `off` the last one in the week off, up
+    to and on the day of the next cycle's first dose (measured before it). A cycle in which the drug was not taken
+    within the last days of its on-period (held, stopped) has neither: there would be no fall to rebound from.
+    """
+    empty = {"subject": pl.String, "cycle": pl.Int64, "baseline": pl.Float64, "on": pl.Float64, "off": pl.Float64}
+    if info.days_on is None or info.cycle_days is None or info.days_on >= info.cycle_days:
+        return pl.DataFrame(schema=empty)
+    counts = findings.filter((pl.col("test") == "lymphocytes") & pl.col("value").is_not_null())
+    cycles = timeline.cycles.with_columns(
+        (pl.col("start_day") + info.days_on).alias("off_start"),
+        pl.col("start_day").shift(-1).over("subject").alias("next_start"),
+    ).filter(pl.col("last_dose_day") >= pl.col("off_start") - 1 - ON_BEFORE)
+    window_end = pl.min_horizontal("next_start", pl.col("start_day") + info.cycle_days + ON_AFTER)
+    near = cycles.join(counts.select("subject", "day", "value"), on="subject")
+    on = (
+        near.filter(
+            pl.col("day").is_between(pl.col("off_start") - ON_BEFORE, pl.col("off_start") + ON_AFTER)
+            & (pl.col("day") > pl.col("start_day"))
+        )
+        .with_columns((pl.col("day") - pl.col("off_start")).abs().alias("distance"))
+        .sort("subject", "cycle", "distance", "day")
+        .group_by("subject", "cycle", maintain_order=True)
+        .agg(pl.col("value").first().alias("on"))
+    )
+    off = (
+        near.filter((pl.col("day") >= pl.col("last_dose_day") + 1 + MIN_DAYS_OFF) & (pl.col("day") <= window_end))
+        .sort("subject", "cycle", "day")
+        .group_by("subject", "cycle", maintain_order=True)
+        .agg(pl.col("value").last().alias("off"))
+    )
+    return (
+        cycles.select("subject", "cycle")
+        .join(derive_baseline(findings, "lymphocytes"), on="subject", how="left", maintain_order="left")
+        .join(on, on=["subject", "cycle"], how="left", maintain_order="left")
+        .join(off, on=["subject", "cycle"], how="left", maintain_order="left")
+        .select(*empty)
+    )
+
+
+def derive_lymphocyte_outcomes(by_cycle: pl.DataFrame, timeline: Timeline) -> pl.DataFrame:
+    """One row a subject for cycles 1 to 3: `alc_on_cN`, `alc_off_cN` (share of baseline) and `alc_rebound_cN`
+    (count at the end of the week off over the count at the end of the on-period; above 1 = a rise)."""
+    outcomes = timeline.subjects.select("subject")
+    for cycle in range(1, CYCLES_IN_OUTCOMES + 1):
+        ratios = by_cycle.filter(pl.col("cycle") == cycle).select(
+            "subject",
+            _ratio("on", "baseline").alias(f"alc_on_c{cycle}"),
+            _ratio("off", "baseline").alias(f"alc_off_c{cycle}"),
+            _ratio("off", "on").alias(f"alc_rebound_c{cycle}"),
+        )
+        outcomes = outcomes.join(ratios, on="subject", how="left", maintain_order="left")
+    return outcomes
+
+
+def _ratio(part: str, whole: str) -> pl.Expr:
+    """A ratio of counts; null where the denominator is zero, of which no multiple can be said."""
+    return pl.when(pl.col(whole) > 0).then(pl.col(part) / pl.col(whole))

@@ -1,0 +1,106 @@
+"""Safety outcomes: worst grades on treatment, adverse events, deaths, creatinine."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from trialrun.analysis.timeline import Tables, Timeline
+
+RISE = 26.5  # umol/L (0.3 mg/dL): Howard 2011, N Engl J Med 364:1844-54; also KDIGO 2012 stage 1
+
+
+def derive_baseline(findings: pl.DataFrame, test: str) -> pl.DataFrame:
+    """The last value of `test` up to and on the day of the first dose: columns subject, baseline (canonical unit).
+
+    `findings` carries `day` offsets. A subject without one is not in the answer.
+    """
+    return (
+        findings.filter((pl.col("test") == test) & (pl.col("day") <= 0) & pl.col("value").is_not_null())
+        .sort("subject", "day", maintain_order=True)
+        .group_by("subject", maintain_order=True)
+        .agg(pl.col("value").last().alias("baseline"))
+    )
+
+
+def on_treatment(lines: pl.DataFrame, timeline: Timeline, first_day: int) -> pl.DataFrame:
+    """The lines (with `day`) from `first_day` to 28 days after the last dose."""
+    ends = timeline.subjects.select("subject", "toxicity_end_day")
+    return (
+        lines.join(ends, on="subject", how="inner", maintain_order="left")
+        .filter((pl.col("day") >= first_day) & (pl.col("day") <= pl.col("toxicity_end_day")))
+        .drop("toxicity_end_day")
+    )
+
+
+def derive_reviewed(tables: Tables, timeline: Timeline) -> pl.DataFrame:
+    """Subjects seen at a visit after the first dose: only of them an unreported event can be called absent."""
+    visits = timeline.add_day(tables["visits"].select("subject", "date"))
+    return visits.filter(pl.col("day") > 0).select("subject").unique()
+
+
+def derive_worst_event(
+    tables: Tables, timeline: Timeline, term: str, name: str, reviewed: pl.DataFrame
+) -> pl.DataFrame:
+    """Worst grade, onset and count of one adverse event on treatment, from the day of the first dose.
+
+    Columns subject, `{name}_grade` (0 = none in a subject who was seen again; null = not known, or one without a
+    grade), `{name}_day` (start of the first one) and `{name}_episodes`.
+    """
+    lines = timeline.add_day(tables["adverse_events"].filter(pl.col("term") == term))
+    happened = (
+        on_treatment(lines, timeline, first_day=0)
+        .group_by("subject")
+        .agg(
+            # Among several, one whose grade is missing could be the worst: then the worst is not known, unless death.
+            pl.when(pl.col("grade").is_null().any() & (pl.col("grade").max().fill_null(0) < 5))
+            .then(None)
+            .otherwise(pl.col("grade").max())
+            .cast(pl.Int64)
+            .alias("grade"),
+            pl.col("day").min().alias("first"),
+            pl.len().cast(pl.Int64).alias("episodes"),
+        )
+    )
+    return (
+        timeline.subjects.select("subject", "first_dose")
+        .join(reviewed.with_columns(pl.lit(True).alias("reviewed")), on="subject", how="left", maintain_order="left")
+        .join(happened, on="subject", how="left", maintain_order="left")
+        .with_columns((pl.col("reviewed") & pl.col("episodes").is_null()).fill_null(False).alias("absent"))
+        .select(
+            "subject",
+            pl.when("absent").then(0).otherwise(pl.col("grade")).alias(f"{name}_grade"),
+            pl.col("first").alias(f"{name}_day"),
+            pl.when("absent").then(0).otherwise(pl.col("episodes")).alias(f"{name}_episodes"),
+        )
+    )
+
+
+def derive_deaths(tables: Tables, timeline: Timeline) -> pl.DataFrame:
+    """Columns subject, death (null: nothing known after the first dose), death_day."""
+    died = (
+        timeline.add_day(tables["dispositions"].filter(pl.col("event") == "death"))
+        .group_by("subject")
+        .agg(pl.col("day").min().alias("death_day"))
+    )
+    joined = timeline.subjects.join(died, on="subject", how="left", maintain_order="left")
+    known = (pl.col("end_day") > 0) | pl.col("death_day").is_not_null()
+    return joined.select("subject", pl.when(known).then(pl.col("death_day").is_not_null()).alias("death"), "death_day")
+
+
+def derive_creatinine(findings: pl.DataFrame, timeline: Timeline) -> pl.DataFrame:
+    """Columns subject, creatinine_rise (umol/L, largest value on treatment minus baseline) and creatinine_rise_26.
+
+    Null without a baseline or without a value on treatment. `creatinine_rise_26`: a rise of at least 26.5 umol/L.
+    """
+    peak = (
+        on_treatment(findings.filter(pl.col("test") == "creatinine"), timeline, first_day=1)
+        .group_by("subject")
+        .agg(pl.col("value").max().alias("peak"))
+    )
+    return (
+        timeline.subjects.select("subject")
+        .join(derive_baseline(findings, "creatinine"), on="subject", how="left", maintain_order="left")
+        .join(peak, on="subject", how="left", maintain_order="left")
+        .select("subject", (pl.col("peak") - pl.col("baseline")).alias("creatinine_rise"))
+        .with_columns((pl.col("creatinine_rise").round(9) >= RISE).alias("creatinine_rise_26"))
+    )

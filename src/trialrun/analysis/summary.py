@@ -1,0 +1,265 @@
+"""The estimates of a run as long rows: one row a statistic."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from trialrun.analysis.definitions import Outcome, all_outcomes
+from trialrun.analysis.estimates import (
+    MONTE_CARLO_ONLY,
+    Interval,
+    estimate_between_trials,
+    estimate_mean_difference,
+    estimate_median,
+    estimate_median_time,
+    estimate_paired_difference,
+    estimate_proportion,
+    estimate_quartiles,
+)
+from trialrun.analysis.published import Published, read_published
+from trialrun.analysis.run import Run, VersionInfo, published_file
+
+Progress = Callable[[str], None]
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One statistic of one outcome.
+
+    `version` is the protocol version; in differences, that version minus `reference`. `statistic` is proportion,
+    median, quartile_25, quartile_75, total, difference, mean_difference, between_trials, or published. `value` and its
+    95 % interval are shares for proportions, `unit` otherwise; None where there is none. `events` counts subjects with
+    the outcome. `n` is the number of subjects assessed and `n_not_assessable` of those treated but not assessable.
+    """
+
+    outcome: str
+    label: str
+    group: str
+    version: str
+    statistic: str
+    value: float | None
+    ci_low: float | None
+    ci_high: float | None
+    n: int
+    n_not_assessable: int | None
+    method: str
+    category: str | None = None
+    reference: str | None = None
+    events: int | None = None
+    unit: str | None = None
+    source: str | None = None
+    note: str | None = None
+
+
+COLUMNS = tuple(field.name for field in fields(Row))
+
+
+def summarize_outcomes(outcomes: Mapping[str, pl.DataFrame], run: Run, published: Published | None) -> list[Row]:
+    """All rows from the outcomes of each version (`derive_outcomes`), the same subjects in each.
+
+    A paired difference rests on the subjects that are assessable under both versions.
+    """
+    rows: list[Row] = []
+    for outcome in all_outcomes().values():
+        for info in run.versions:
+            treated = outcomes[info.version].filter("treated")
+            rows += _estimates(outcome, info.version, treated, virtual=run.virtual)
+            if run.trials > 1:
+                rows += _between_trials(outcome, info.version, treated)
+        reference = run.versions[0]
+        for info in run.versions[1:]:
+            rows += _differences(outcome, reference, info, outcomes)
+        if published is not None:
+            rows += _published(outcome, published)
+    return rows
+
+
+def _row(outcome: Outcome, version: str, statistic: str, found: Interval, unit: str | None, **more: Any) -> Row:
+    return Row(
+        outcome=outcome.name,
+        label=outcome.label,
+        group=outcome.group,
+        version=version,
+        statistic=statistic,
+        value=_present(found.value),
+        ci_low=_present(found.low),
+        ci_high=_present(found.high),
+        n=found.n,
+        method=found.method,
+        unit=unit,
+        **{"n_not_assessable": None, **more},
+    )
+
+
+def _present(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+def _labelled(found: Interval, virtual: bool) -> Interval:
+    """Intervals over virtual subjects say what they leave out; real ones are what they are."""
+    return replace(found, method=f"{found.method}; {MONTE_CARLO_ONLY}") if virtual else found
+
+
+def _estimates(outcome: Outcome, version: str, treated: pl.DataFrame, virtual: bool) -> Iterator[Row]:
+    if outcome.kind in ("truth", "grade"):
+        happened = treated.select(outcome.happened().alias("it"))["it"]
+        known = happened.drop_nulls()
+        events = int(known.sum())
+        found = _labelled(estimate_proportion(events, len(known)), virtual)
+        yield _row(outcome, version, "proportion", found, None, events=events, n_not_assessable=happened.null_count())
+    elif outcome.kind == "category":
+        yield from _categories(outcome, version, treated, virtual)
+    elif outcome.kind == "total":
+        known = treated[outcome.column].drop_nulls()
+        total = Interval(float(known.sum()) if len(known) else math.nan, math.nan, math.nan, len(known), "sum")
+        yield _row(
+            outcome, version, "total", total, outcome.unit, n_not_assessable=treated[outcome.column].null_count()
+        )
+    elif outcome.kind == "time":
+        time, reached = _times(outcome, treated)
+        found = _labelled(estimate_median_time(time, reached), virtual)
+        missing = treated.height - len(time)
+        yield _row(outcome, version, "median", found, outcome.unit, events=int(reached.sum()), n_not_assessable=missing)
+    else:
+        values = treated[outcome.column]
+        known_values = values.drop_nulls().cast(pl.Float64).to_numpy()
+        missing = values.null_count()
+        found = _labelled(estimate_median(known_values), virtual)
+        yield _row(outcome, version, "median", found, outcome.unit, n_not_assessable=missing)
+        for name, quartile in zip(("quartile_25", "quartile_75"), estimate_quartiles(known_values), strict=True):
+            spread = Interval(quartile, math.nan, math.nan, len(known_values), "linear interpolation")
+            yield _row(outcome, version, name, spread, outcome.unit, n_not_assessable=missing)
+
+
+def _categories(outcome: Outcome, version: str, treated: pl.DataFrame, virtual: bool) -> Iterator[Row]:
+    """The share of each category that occurs, of all treated who could be assessed.
+
+    Where only some can have a category (a reason of discontinuation), the others count as assessed and without it.
+    """
+    assessed = outcome.event_column or outcome.column
+    known = treated.filter(pl.col(assessed).is_not_null())
+    happened = known if outcome.event_column is None else known.filter(outcome.event_column)
+    named = happened.select(pl.col(outcome.column).fill_null("not stated"))
+    counts = named[outcome.column].value_counts().sort(["count", outcome.column], descending=[True, False])
+    for category, events in counts.iter_rows():
+        found = _labelled(estimate_proportion(events, known.height), virtual)
+        missing = treated.height - known.height
+        yield _row(
+            outcome, version, "proportion", found, None, category=category, events=events, n_not_assessable=missing
+        )
+
+
+def _times(outcome: Outcome, treated: pl.DataFrame) -> tuple[FloatArray, NDArray[np.bool_]]:
+    assert outcome.event_column is not None
+    known = treated.select(outcome.column, outcome.event_column).drop_nulls()
+    return known[outcome.column].cast(pl.Float64).to_numpy(), known[outcome.event_column].to_numpy()
+
+
+def _between_trials(outcome: Outcome, version: str, treated: pl.DataFrame) -> Iterator[Row]:
+    if outcome.kind in ("truth", "grade"):
+        of_trial, what = outcome.happened().cast(pl.Float64).mean(), None
+    elif outcome.kind == "number":
+        of_trial, what = pl.col(outcome.column).median(), outcome.unit
+    elif outcome.kind == "total":
+        of_trial, what = pl.col(outcome.column).sum().cast(pl.Float64), outcome.unit
+    else:
+        return
+    per_trial = treated.group_by("trial").agg(of_trial.alias("it"))["it"].drop_nulls().to_numpy()
+    yield _row(outcome, version, "between_trials", estimate_between_trials(per_trial), what)
+
+
+def _differences(
+    outcome: Outcome, reference: VersionInfo, other: VersionInfo, outcomes: Mapping[str, pl.DataFrame]
+) -> Iterator[Row]:
+    if outcome.kind not in ("truth", "grade", "number"):
+        return
+    shares = outcome.kind != "number"
+    value = outcome.happened() if shares else pl.col(outcome.column).cast(pl.Float64)
+    first, second = (
+        outcomes[info.version].filter("treated").select("subject", value.alias(name))
+        for info, name in ((reference, "first"), (other, "second"))
+    )
+    both = first.join(second, on="subject", how="inner")
+    paired = both.drop_nulls()
+    missing = both.height - paired.height
+    if shares:
+        found = estimate_paired_difference(paired["first"].to_numpy(), paired["second"].to_numpy())
+        statistic, unit = "difference", None
+    else:
+        found = estimate_mean_difference(paired["first"].to_numpy(), paired["second"].to_numpy())
+        statistic, unit = "mean_difference", outcome.unit
+    yield _row(outcome, other.version, statistic, found, unit, reference=reference.version, n_not_assessable=missing)
+
+
+def _published(outcome: Outcome, published: Published) -> Iterator[Row]:
+    for fact in published.counts:
+        if fact.outcome == outcome.name:
+            notes = [part for part in (f"count derived: {fact.basis}" if fact.derived else None, fact.note) if part]
+            yield _row(
+                outcome,
+                fact.version,
+                "published",
+                estimate_proportion(fact.events, fact.of),
+                None,
+                category=fact.category,
+                events=fact.events,
+                source=published.cite(fact.source),
+                note="; ".join(notes) or None,
+            )
+    for total in published.totals:
+        if total.outcome == outcome.name:
+            found = Interval(total.value, math.nan, math.nan, total.of, "as published")
+            source = published.cite(total.source)
+            yield _row(outcome, total.version, "published", found, outcome.unit, source=source, note=total.note)
+
+
+def read_outcomes(run: Run) -> dict[str, pl.DataFrame]:
+    """The outcomes of each version; derived from its record, kept as outcomes.parquet."""
+    from trialrun.analysis.outcomes import write_outcomes  # needs the criteria, which the summary itself does not
+
+    return {info.version: write_outcomes(run, info) for info in run.versions}
+
+
+def summarize_run(run: Run) -> list[Row]:
+    """All rows of a run directory, beside the study's published numbers where the run names them."""
+    path = published_file(run)
+    return summarize_outcomes(read_outcomes(run), run, None if path is None else read_published(path))
+
+
+def write_summary(run: Run, rows: list[Row]) -> tuple[Path, Path]:
+    """Write summary.json (with the provenance) and summary.csv into the run directory; returns their paths."""
+    said = {
+        "study": run.study,
+        "kind": run.kind,
+        "protocol_file": run.protocol_file,
+        "protocol_hash": run.protocol_hash,
+        "population_hash": run.population_hash,
+        "seed": run.seed,
+        "subjects": run.subjects,
+        "trials": run.trials,
+        "cycles": run.cycles,
+        "program_version": run.program_version,
+        "made_on": run.made_on,
+        "versions": [{"version": info.version, "hash": info.hash} for info in run.versions],
+        "intervals": MONTE_CARLO_ONLY,
+        "rows": [asdict(row) for row in rows],
+    }
+    as_json = run.directory / "summary.json"
+    as_json.write_text(json.dumps(said, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    as_csv = run.directory / "summary.csv"
+    with as_csv.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows(["" if cell is None else cell for cell in asdict(row).values()] for row in rows)
+    return as_json, as_csv
