@@ -80,8 +80,6 @@ out[[length(out) + 1]] <- answers(eBayes(lmFit(v, design), robust = TRUE), ncol(
 out[[length(out) + 1]] <- answers(eBayes(lmFit(vu, model.matrix(~ when))), 2, "voom_unpaired")
 rho_counts <- duplicateCorrelation(vu, model.matrix(~ when), block = pair)$consensus.correlation
 out[[length(out) + 1]] <- answers(eBayes(lmFit(vu, model.matrix(~ when), block = pair, correlation = rho_counts)), 2, "voom_random")
-out[[length(out) + 1]] <- answers(eBayes(lmFit(cpm(d, log = TRUE, prior.count = 2), design), trend = TRUE), ncol(design), "log_cpm_trend")
-put(data.frame(gene = rownames(d), cpm(d, log = TRUE, prior.count = 2)), "log_cpm.csv.gz")
 put(do.call(rbind, out), "answers.csv.gz")
 put(data.frame(quantity = c("rho", "rho_missing", "rho_counts"), value = c(rho, rho_missing, rho_counts)), "correlations.csv")
 put(data.frame(software = c("R", "limma", "edgeR", "statmod"), version = c(paste(R.version$major, R.version$minor, sep = "."),
