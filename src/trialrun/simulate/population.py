@@ -1,0 +1,243 @@
+"""The population file: the assumed truth of virtual subjects, with a unit, a status and a source for every number."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from trialrun.vocab.problems import Problem, TrialrunError
+from trialrun.vocab.tests import find_test
+from trialrun.vocab.yaml_source import Key, YamlSource, read_yaml, validate
+
+Status = Literal["published", "derived", "tuned", "assumed"]
+Sources = str | list[str]
+_STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class Variability(BaseModel):
+    """How a number differs between subjects: see the head of the population file."""
+
+    model_config = _STRICT
+
+    distribution: Literal["lognormal", "normal"]
+    omega: float | None = None
+    sd: float | None = None
+    low: float | None = None
+    high: float | None = None
+    factor: Literal["burden"] | None = None
+    correlation: float | None = None
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        wanted, other = ("omega", "sd") if self.distribution == "lognormal" else ("sd", "omega")
+        spread = getattr(self, wanted)
+        if spread is None or spread <= 0 or getattr(self, other) is not None:
+            raise ValueError(f"a {self.distribution} distribution takes {wanted} above 0 and no {other}")
+        if self.low is not None and self.high is not None and self.low >= self.high:
+            raise ValueError("low must be below high")
+        if self.distribution == "lognormal" and any(cut is not None and cut <= 0 for cut in (self.low, self.high)):
+            raise ValueError("the cuts of a lognormal distribution must be above 0")
+        if (self.factor is None) != (self.correlation is None):
+            raise ValueError("factor and correlation stand together")
+        if self.correlation is not None and not 0 <= self.correlation < 1:
+            raise ValueError("correlation must be at least 0 and below 1")
+        return self
+
+    @property
+    def spread(self) -> float:
+        """Standard deviation: of the logarithm (lognormal) or in the unit of the number (normal)."""
+        spread = self.omega if self.distribution == "lognormal" else self.sd
+        assert spread is not None  # the validator has seen to it
+        return spread
+
+
+class Number(BaseModel):
+    """One number of the model with what is known of it."""
+
+    model_config = _STRICT
+
+    symbol: str | None = None
+    label: str
+    value: float
+    unit: str
+    variability: Variability | None = None
+    status: Status
+    source: Sources
+    note: str | None = None
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        varies = self.variability
+        if varies is None:
+            return self
+        if varies.distribution == "lognormal" and self.value <= 0:
+            raise ValueError("the median of a lognormal distribution must be above 0")
+        if (varies.low is not None and self.value <= varies.low) or (
+            varies.high is not None and self.value >= varies.high
+        ):
+            raise ValueError("the value must lie between low and high")
+        return self
+
+
+class Bound(BaseModel):
+    """What is true of everyone who was enrolled."""
+
+    model_config = _STRICT
+
+    low: float | None = None
+    high: float | None = None
+    unit: str
+    status: Status
+    source: Sources
+    note: str | None = None
+
+
+class Measurement(BaseModel):
+    """How a test is measured: its error and its reference limits by sex, in the test's canonical unit."""
+
+    model_config = _STRICT
+
+    unit: str
+    error: Literal["lognormal", "normal", "none"]
+    sd: float | None = None
+    female: list[float] | None = None
+    male: list[float] | None = None
+    status: Status
+    source: Sources
+    note: str | None = None
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if (self.error == "none") != (self.sd is None) or (self.sd is not None and self.sd <= 0):
+            raise ValueError("an error takes sd above 0; error none takes no sd")
+        if (self.female is None) != (self.male is None):
+            raise ValueError("limits are given for both sexes or for neither")
+        for limits in (self.female, self.male):
+            if limits is not None and (len(limits) != 2 or limits[0] >= limits[1]):
+                raise ValueError("limits are [low, high] with low below high")
+        return self
+
+
+class About(BaseModel):
+    """What the file describes."""
+
+    model_config = _STRICT
+
+    id: str
+    title: str
+    describes: str
+
+
+class Population(BaseModel):
+    """A population file as read. Sections map names to numbers; names and units are those of data/quantities.csv."""
+
+    model_config = _STRICT
+
+    trialrun: Literal[1]
+    population: About
+    sources: dict[str, str]
+    enrolled: dict[str, Bound]
+    baseline: dict[str, Number]
+    pharmacokinetics: dict[str, Number]
+    immune: dict[str, Number]
+    leukemia: dict[str, Number]
+    marrow: dict[str, Number]
+    kidney: dict[str, Number]
+    conduct: dict[str, Number]
+    tests: dict[str, Measurement]
+    content_hash: str = ""
+
+    def numbers(self) -> Mapping[str, Number]:
+        """Every number by `section.name`, in the order of the file."""
+        return MappingProxyType(
+            {f"{section}.{name}": number for section in SECTIONS for name, number in getattr(self, section).items()}
+        )
+
+
+SECTIONS = ("baseline", "pharmacokinetics", "immune", "leukemia", "marrow", "kidney", "conduct")
+
+
+@cache
+def _quantities() -> Mapping[str, Mapping[str, str]]:
+    """The unit that the equations take each number in, by section and name."""
+    table = files("trialrun.simulate").joinpath("data/quantities.csv").read_text(encoding="utf-8")
+    found: dict[str, dict[str, str]] = {}
+    for row in csv.DictReader(table.splitlines()):
+        found.setdefault(row["section"], {})[row["name"]] = row["unit"]
+    return MappingProxyType(found)
+
+
+def read_population(path: Path | str) -> Population:
+    """Read a population file (or `population.yaml` of that folder).
+
+    Unknown or missing keys, numbers without unit, status or a listed source, and units other than those of the equations
+    are a TrialrunError whose problems carry file and line.
+    """
+    file = Path(path)
+    if file.is_dir():
+        file = file / "population.yaml"
+    source = read_yaml(file, str(file))
+    population = validate(source, Population)
+    problems = [
+        *_check_names(source, population),
+        *_check_sources(source, population),
+        *_check_tests(source, population),
+    ]
+    if problems:
+        raise TrialrunError(problems)
+    return population.model_copy(update={"content_hash": sha256(source.text.encode()).hexdigest()})
+
+
+def _check_names(source: YamlSource, population: Population) -> Iterator[Problem]:
+    for section, wanted in _quantities().items():
+        given = getattr(population, section)
+        for name, entry in given.items():
+            at = source.location((section, name))
+            if name not in wanted:
+                yield Problem("unknown-key", f"no number of {section} has this name", name, _nearest(name, wanted), at)
+            elif entry.unit != wanted[name]:
+                where = source.location((section, name, "unit"))
+                yield Problem("unit-mismatch", f"{section}.{name} in the wrong unit", entry.unit, wanted[name], where)
+        for name in wanted:
+            if name not in given:
+                at = source.location((section,))
+                yield Problem("missing-key", f"{section} lacks the number {name!r}", None, f"{name}: ...", at)
+
+
+def _check_sources(source: YamlSource, population: Population) -> Iterator[Problem]:
+    for section in ("enrolled", *SECTIONS, "tests"):
+        for name, entry in getattr(population, section).items():
+            key: Key = (section, name, "source")
+            cited = [entry.source] if isinstance(entry.source, str) else entry.source
+            if not cited:
+                yield Problem("missing-source", f"{section}.{name} cites nothing", "[]", None, source.location(key))
+            for word in cited:
+                if word not in population.sources:
+                    known = _nearest(word, population.sources)
+                    yield Problem("unknown-source", "not one of the sources", word, known, source.location(key))
+
+
+def _check_tests(source: YamlSource, population: Population) -> Iterator[Problem]:
+    for name, entry in population.tests.items():
+        test = find_test(name)
+        if test is None or test.name != name:
+            expected = test.name if test else None
+            yield Problem("unknown-test", "not a test's name", name, expected, source.location(("tests", name)))
+        elif entry.unit != (test.unit or "1"):
+            where = source.location(("tests", name, "unit"))
+            yield Problem("unit-mismatch", f"{name} in the wrong unit", entry.unit, test.unit or "1", where)
+
+
+def _nearest(name: str, known: Mapping[str, object]) -> str:
+    from difflib import get_close_matches  # only needed once something is wrong
+
+    close = get_close_matches(name, known, n=3, cutoff=0.5)
+    return "one of " + ", ".join(close or known)

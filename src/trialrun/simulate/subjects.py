@@ -1,0 +1,231 @@
+"""Virtual subjects drawn from a population: their constants, and where they stand before treatment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
+
+from trialrun.simulate.kernel import CONSTANTS, STATES
+from trialrun.simulate.luck import draw_normal, draw_uniform
+from trialrun.simulate.population import SECTIONS, Number, Population
+from trialrun.vocab.problems import Problem, TrialrunError
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+IntArray = NDArray[np.int64]
+
+CREATININE_UMOL_PER_MG_DL = 88.4  # 1 mg/dL; molar mass 113.12 g/mol
+URATE_MG_PER_MMOL = 168.11  # molar mass
+LITRES_PER_DAY = 1.44  # of 1 mL/min
+MOST_TRIES = 500  # of drawing one subject that could be enrolled
+
+
+@dataclass(frozen=True, slots=True)
+class VirtualSubjects:
+    """n drawn subjects.
+
+    `index` (n,) global index; `age` years; `male` bool; `weight` kg; `traits` every number of the population file that
+    differs between subjects or is derived for them, (n,) by name, units of the population file; `constants`
+    (N_CONSTANTS, n) and `states` (N_STATES, n) as the kernel takes them.
+    """
+
+    index: IntArray
+    age: FloatArray
+    male: BoolArray
+    weight: FloatArray
+    traits: Mapping[str, FloatArray]
+    constants: FloatArray
+    states: FloatArray
+
+
+def draw_number(number: Number, name: str, seed: int, subjects: IntArray, time: int) -> FloatArray:
+    """One value for each subject; the same subject, seed and time give the same value."""
+    varies = number.variability
+    if varies is None:
+        return np.full(subjects.size, number.value)
+    score = draw_normal(seed, f"population.{name}", subjects, time)
+    if varies.factor is not None and varies.correlation is not None:
+        shared = draw_normal(seed, f"factor.{varies.factor}", subjects, time)
+        score = np.sqrt(varies.correlation) * shared + np.sqrt(1.0 - varies.correlation) * score
+    if varies.low is not None or varies.high is not None:
+        low, high = (_score(cut, number) for cut in (varies.low, varies.high))
+        below, above = (0.0 if low is None else ndtr(low)), (1.0 if high is None else ndtr(high))
+        score = np.asarray(ndtri(below + (above - below) * ndtr(score)))
+    if varies.distribution == "lognormal":
+        return np.asarray(number.value * np.exp(varies.spread * score))
+    return np.asarray(number.value + varies.spread * score)
+
+
+def _score(cut: float | None, number: Number) -> float | None:
+    varies = number.variability
+    if cut is None or varies is None:
+        return None
+    if varies.distribution == "lognormal":
+        return float(np.log(cut / number.value) / varies.spread)
+    return (cut - number.value) / varies.spread
+
+
+def draw_subjects(population: Population, seed: int, index: IntArray) -> VirtualSubjects:
+    """The subjects of these global indices (n,), each drawn again until it could have been enrolled.
+
+    A subject's draws depend on seed and index alone. TrialrunError when someone cannot be drawn in `MOST_TRIES` tries.
+    """
+    values = _draw_once(population, seed, index, 0)
+    wanting = np.flatnonzero(~_could_enrol(population, values))
+    for attempt in range(1, MOST_TRIES):
+        if wanting.size == 0:
+            break
+        again = _draw_once(population, seed, index[wanting], attempt)
+        for name, column in again.items():
+            values[name][wanting] = column
+        wanting = wanting[~_could_enrol(population, again)]
+    if wanting.size:
+        raise TrialrunError(
+            Problem(
+                "no-subject",
+                "the population has almost nobody whom its section `enrolled` admits",
+                f"{wanting.size} of {index.size} subjects not found in {MOST_TRIES} tries",
+                "distributions that overlap with the bounds",
+            )
+        )
+    constants = np.vstack([values[name] for name in CONSTANTS])
+    states = _before_treatment(values)
+    return VirtualSubjects(
+        index=index.copy(),
+        age=values["age"],
+        male=values["male"] == 1.0,
+        weight=values["weight"],
+        traits=MappingProxyType(values),
+        constants=constants,
+        states=states,
+    )
+
+
+def _draw_once(population: Population, seed: int, index: IntArray, attempt: int) -> dict[str, FloatArray]:
+    v: dict[str, FloatArray] = {}
+    for section in SECTIONS:
+        if section != "conduct":
+            for name, number in getattr(population, section).items():
+                v[name] = draw_number(number, name, seed, index, attempt)
+
+    def happens(what: str, probability: FloatArray) -> FloatArray:
+        return (draw_uniform(seed, f"population.is.{what}", index, attempt) < probability).astype(np.float64)
+
+    v["male"] = happens("male", v["male_fraction"])
+    v["symptomatic_nodes_or_organs"] = happens("symptomatic_nodes", v["symptomatic_nodes"])
+    v["constitutional_symptoms"] = happens("constitutional", v["constitutional"])
+    rank = draw_uniform(seed, "population.is.ecog", index, attempt)
+    v["ecog"] = (rank > v["ecog_0"]).astype(np.float64) + (rank > v["ecog_0"] + v["ecog_1"])
+    male = v["male"] == 1.0
+    v["weight"] = np.where(male, v["weight_male"], v["weight_female"])
+    _derive_drug(v)
+    _derive_leukemia(v)
+    _derive_marrow(v, male)
+    _derive_kidney(v, male)
+    limits = population.tests["creatinine"]
+    if limits.female is None or limits.male is None:
+        raise TrialrunError(Problem("missing-key", "tests.creatinine needs limits for eligibility", None, "female, male"))
+    v["creatinine_x_uln"] = v["creatinine"] / np.where(male, limits.male[1], limits.female[1])
+    return v
+
+
+def _derive_drug(v: dict[str, FloatArray]) -> None:
+    relative = v["weight"] / 75.0  # the published values hold at 75 kg
+    v["clearance"] = 24.0 * v["clearance"] * relative ** v["clearance_weight_power"]
+    v["volume"] = v["volume"] * relative ** v["volume_weight_power"]
+    v["absorption_rate"] = 24.0 * v["absorption_rate"]
+    v["inflammation_gain"] = v["inflammation_gain"] * v["inflammation_sensitivity"]
+
+
+def _derive_leukemia(v: dict[str, FloatArray]) -> None:
+    v["blood_volume"] = v["blood_volume"] * v["weight"] / 75.0
+    v["blood_cells"] = (v["lymphocytes"] - v["normal_lymphocytes"]) * v["blood_volume"]
+    outside = v["tissue_cells"] + v["marrow_cells"]
+    # cells leave tissue and marrow at one rate and return in proportion to size, so that blood balances at the start
+    v["tissue_share"] = v["tissue_cells"] / outside
+    v["egress_rate"] = (v["homing_rate"] + v["death_rate_blood"]) * v["blood_cells"] / outside
+    v["effector_kill"] = v["effector_kill"] * v["response"]
+    growth = v["birth_rate"] - v["death_rate_tissue"]
+    net = growth * (v["tissue_cells"] + v["marrow_cells"] * (1.0 - v["marrow_cells"] / v["marrow_capacity"]))
+    rate = (net - v["death_rate_blood"] * v["blood_cells"]) / (outside + v["blood_cells"])
+    # lymphocytes double with the clone where it grows; where it does not there is no doubling time (missing)
+    v["doubling_time"] = np.where(rate > 0.0, np.log(2.0) / np.where(rate > 0.0, rate, 1.0), np.nan)
+
+
+def _derive_marrow(v: dict[str, FloatArray], male: BoolArray) -> None:
+    v["neutrophil_rate"] = 4.0 / v["neutrophil_mtt"]
+    v["platelet_rate"] = 4.0 / v["platelet_mtt"]
+    v["hemoglobin_setpoint"] = v["hemoglobin_setpoint"] * np.where(male, v["hemoglobin_male"], v["hemoglobin_female"])
+    crowd = v["marrow_cells"] / (v["marrow_cells"] + v["crowding_half"])
+    room = 1.0 - v["crowding"] * crowd
+    v["neutrophils"] = v["neutrophil_setpoint"] * room
+    v["platelets"] = v["platelet_setpoint"] * room
+    v["hemoglobin"] = v["hemoglobin_setpoint"] * (1.0 - v["hemoglobin_crowding"] * crowd)
+
+
+def _derive_kidney(v: dict[str, FloatArray], male: BoolArray) -> None:
+    crcl = v["crcl"] * np.exp(-v["crcl_per_year"] * (v["age"] - 60.0))
+    v["crcl"] = crcl
+    v["relative_crcl"] = crcl / 90.0  # clearance is stated at 90 mL/min
+    v["gfr"] = LITRES_PER_DAY * crcl
+    # Cockcroft and Gault, solved for creatinine
+    mg_dl = (140.0 - v["age"]) * v["weight"] * np.where(male, 1.0, 0.85) / (72.0 * crcl)
+    v["creatinine"] = mg_dl * CREATININE_UMOL_PER_MG_DL
+    v["creatinine_production"] = v["creatinine"] * v["gfr"]
+    per_kg = np.where(male, v["creatinine_volume_male"], v["creatinine_volume_female"])
+    v["creatinine_volume"] = per_kg * v["weight"]
+    v["urate_production"] = v["urate"] * (v["urate_gut_clearance"] + v["urate_excretion"] * v["gfr"])
+    v["rasburicase_decay"] = np.log(2.0) * 24.0 / v["rasburicase_half_life"]
+    # total solubility rises with the ionised part: s (1 + 10^(pH - pKa)) / (1 + 10^(5 - pKa)), s at pH 5
+    ionised = (1.0 + 10.0 ** (v["urine_ph"] - v["urate_pka"])) / (1.0 + 10.0 ** (5.0 - v["urate_pka"]))
+    soluble = v["urate_solubility"] * 10.0 / URATE_MG_PER_MMOL * ionised
+    usual = v["gfr"] * v["urate_excretion"] * v["urate"] / v["urine_flow"]
+    v["urate_threshold"] = np.maximum(soluble, v["urate_usual"] * usual)
+    v["phosphate_tm"] = v["phosphate"] - v["phosphate_intake"] / v["gfr"]
+    for ion in ("phosphate", "potassium", "calcium"):
+        v[f"{ion}_baseline"] = v[ion]
+    for released in ("urate_yield", "phosphate_yield", "potassium_yield"):
+        v[released] = v[released] * 1e-3  # fmol a cell = 1e-3 mmol per 10^9 cells
+
+
+def _could_enrol(population: Population, v: Mapping[str, FloatArray]) -> BoolArray:
+    fits = np.ones(v["age"].size, dtype=np.bool_)
+    for name in ("neutrophils", "platelets", "hemoglobin", "creatinine_x_uln", "phosphate_tm"):
+        bound = population.enrolled[name]
+        if bound.low is not None:
+            fits &= v[name] > bound.low
+        if bound.high is not None:
+            fits &= v[name] < bound.high
+    need = (v["symptomatic_nodes_or_organs"] == 1.0) | (v["constitutional_symptoms"] == 1.0)
+    for quantity, name in (
+        ("doubling_time", "doubling_time"),  # a missing doubling time is below nothing
+        ("hemoglobin", "hemoglobin_needing_treatment"),
+        ("platelets", "platelets_needing_treatment"),
+    ):
+        high = population.enrolled[name].high
+        if high is not None:
+            need |= v[quantity] < high
+    return np.asarray(fits & need)
+
+
+def _before_treatment(v: Mapping[str, FloatArray]) -> FloatArray:
+    """Every state before the first dose, (N_STATES, n): no drug, chains full, kidney at rest."""
+    start: dict[str, FloatArray] = {
+        "blood": v["blood_cells"],
+        "tissue": v["tissue_cells"],
+        "marrow": v["marrow_cells"],
+        "hemoglobin": v["hemoglobin"],
+        "filtration": np.ones(v["age"].size),
+    }
+    for part in ("precursors", "transit_1", "transit_2", "transit_3"):
+        start[f"neutrophil_{part}"] = v["neutrophils"]
+        start[f"platelet_{part}"] = v["platelets"]
+    for name in ("neutrophils", "platelets", "urate", "phosphate", "potassium", "calcium", "creatinine"):
+        start[name] = v[name]
+    nothing = np.zeros(v["age"].size)
+    return np.vstack([start.get(name, nothing) for name in STATES])
