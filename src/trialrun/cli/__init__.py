@@ -7,6 +7,7 @@ import sys
 import typer
 
 from trialrun import __version__
+from trialrun.cli.grade import grade
 from trialrun.vocab.problems import TrialrunError
 
 app = typer.Typer(
@@ -31,6 +32,9 @@ def _root(
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
 ) -> None:
     pass
+
+
+app.command()(grade)
 
 
 def main() -> None:

@@ -23,7 +23,8 @@ class Test:
     `code` is the CDISC test code (LBTESTCD and its like) where one exists; `unit` is the UCUM unit that every
     value is carried in; `us_unit` the conventional unit of the United States; `molar_mass` is in g/mol;
     `worst` says which direction is bad when only one is; `low` and `high` bound what is physically plausible,
-    in `unit` (assumed: wider than any value met in the clinic, to catch slips of unit and of the decimal point).
+    in `unit` (assumed: wider than any value met in the clinic, to catch slips of unit and of the decimal point);
+    `source` says where molar mass and range come from.
     """
 
     __test__ = False  # the word is CDISC's; pytest must not collect it
@@ -39,6 +40,7 @@ class Test:
     low: float | None
     high: float | None
     synonyms: tuple[str, ...]
+    source: str = ""
 
 
 def _number(text: str) -> float | None:
@@ -62,6 +64,7 @@ def all_tests() -> Mapping[str, Test]:
             low=_number(row["low"]),
             high=_number(row["high"]),
             synonyms=tuple(part for part in row["synonyms"].split("|") if part),
+            source=row["source"],
         )
         for row in csv.DictReader(table.splitlines())
     }
@@ -72,7 +75,7 @@ def all_tests() -> Mapping[str, Test]:
 def _by_spelling() -> Mapping[str, Test]:
     spellings: dict[str, Test] = {}
     for test in all_tests().values():
-        for spelling in (test.name, test.code, test.label, *test.synonyms):
+        for spelling in filter(None, (test.name, test.code, test.label, *test.synonyms)):
             key = spelling.casefold()
             if spellings.setdefault(key, test) is not test:
                 raise ValueError(f"tests.csv: {spelling!r} names both {spellings[key].name} and {test.name}")
