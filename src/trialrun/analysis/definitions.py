@@ -12,17 +12,18 @@ from typing import Literal, cast
 
 import polars as pl
 
-Kind = Literal["truth", "grade", "total", "number", "time", "category"]
+Kind = Literal["truth", "grade", "count", "total", "number", "time", "category"]
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """One outcome and how it is estimated from its column of the outcomes table.
 
-    `kind`: `truth` and `grade` (at least `threshold`) give a share; `number` a median; `time` a Kaplan-Meier median
-    with the event told by `event_column`; `total` a sum; `category` the share of each category, where `event_column`
-    says who can have one (the reason of a discontinuation). `better` says which direction is good, where one is;
-    `headline` outcomes lead the report; `short` is the label inside a group.
+    `kind`: `truth`, `grade` (at least `threshold`) and `count` (the same, of a grade known within bounds) give a
+    share; `number` a median; `time` a Kaplan-Meier median with the event told by `event_column`; `total` a sum;
+    `category` the share of each category, where `event_column` says who can have one (the reason of a discontinuation).
+    `better` says which direction is good, where one is; `headline` outcomes lead the report; `short` is the label
+    inside a group.
     """
 
     name: str
@@ -37,10 +38,18 @@ class Outcome:
     short: str
     label: str
 
+    @property
+    def is_share(self) -> bool:
+        """Whether each subject either has the outcome or has it not."""
+        return self.kind in ("truth", "grade", "count")
+
     def happened(self) -> pl.Expr:
         """Whether the outcome happened, null where it is not known; for shares only."""
         if self.kind == "grade":
             return pl.col(self.column) >= self.threshold
+        if self.kind == "count":
+            surely, possibly = pl.col(f"{self.column}_low"), pl.col(f"{self.column}_high")
+            return pl.when(surely >= self.threshold).then(True).when(possibly < self.threshold).then(False)
         return pl.col(self.column)
 
 
@@ -56,7 +65,7 @@ def all_outcomes() -> Mapping[str, Outcome]:
             group=row["group"],
             kind=kind,
             column=row["column"],
-            threshold=float(row["threshold"]) if kind == "grade" else None,
+            threshold=float(row["threshold"]) if kind in ("grade", "count") else None,
             event_column=row["threshold"] or None if kind in ("time", "category") else None,
             unit=row["unit"] or None,
             better=cast(Literal["low", "high"], row["better"]) if row["better"] else None,

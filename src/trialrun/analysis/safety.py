@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from trialrun.analysis.timeline import Tables, Timeline
+from trialrun.criteria.ctcae.values import grade_values
 
 RISE = 26.5  # umol/L (0.3 mg/dL): Howard 2011, N Engl J Med 364:1844-54; also KDIGO 2012 stage 1
 
@@ -103,4 +104,41 @@ def derive_creatinine(findings: pl.DataFrame, timeline: Timeline) -> pl.DataFram
         .join(peak, on="subject", how="left", maintain_order="left")
         .select("subject", (pl.col("peak") - pl.col("baseline")).alias("creatinine_rise"))
         .with_columns((pl.col("creatinine_rise").round(9) >= RISE).alias("creatinine_rise_26"))
+    )
+
+
+def derive_worst_count(findings: pl.DataFrame, timeline: Timeline, test: str, name: str, ctcae: str) -> pl.DataFrame:
+    """Worst CTCAE grade of a low blood count on treatment, from the day after the first dose.
+
+    Columns subject, `{name}_low` and `{name}_high`, between which the worst grade lies, and `{name}_grade` where they
+    agree. They differ where a count above every fixed cut point came without its lower limit of normal (grade 0 or 1).
+    Null without a count on treatment. `findings` carries day, value and low in the test's canonical unit.
+    """
+    counts = on_treatment(
+        findings.filter((pl.col("test") == test) & pl.col("value").is_not_null()), timeline, first_day=1
+    )
+    grades = grade_values(
+        test,
+        counts["value"].cast(pl.Float64).to_numpy(),
+        low=counts["low"].cast(pl.Float64).fill_null(float("nan")).to_numpy(),
+        version=ctcae,
+    )
+    worst = (
+        counts.select("subject")
+        .with_columns(
+            pl.Series("low_end", grades.low_end.astype("int64")), pl.Series("high_end", grades.high_end.astype("int64"))
+        )
+        .with_columns(
+            # -1: CTCAE has no grade for it at all; then nothing bounds the worst grade but the scale
+            pl.when(pl.col("low_end") < 0).then(0).otherwise(pl.col("low_end")).alias("low_end"),
+            pl.when(pl.col("high_end") < 0).then(4).otherwise(pl.col("high_end")).alias("high_end"),
+        )
+        .group_by("subject")
+        .agg(pl.col("low_end").max().alias(f"{name}_low"), pl.col("high_end").max().alias(f"{name}_high"))
+    )
+    agreed = pl.when(pl.col(f"{name}_low") == pl.col(f"{name}_high")).then(pl.col(f"{name}_low"))
+    return (
+        timeline.subjects.select("subject")
+        .join(worst, on="subject", how="left", maintain_order="left")
+        .with_columns(agreed.alias(f"{name}_grade"))
     )

@@ -112,7 +112,7 @@ def _labelled(found: Interval, virtual: bool) -> Interval:
 
 
 def _estimates(outcome: Outcome, version: str, treated: pl.DataFrame, virtual: bool) -> Iterator[Row]:
-    if outcome.kind in ("truth", "grade"):
+    if outcome.is_share:
         happened = treated.select(outcome.happened().alias("it"))["it"]
         known = happened.drop_nulls()
         events = int(known.sum())
@@ -167,7 +167,7 @@ def _times(outcome: Outcome, treated: pl.DataFrame) -> tuple[FloatArray, NDArray
 
 
 def _between_trials(outcome: Outcome, version: str, treated: pl.DataFrame) -> Iterator[Row]:
-    if outcome.kind in ("truth", "grade"):
+    if outcome.is_share:
         of_trial, what = outcome.happened().cast(pl.Float64).mean(), None
     elif outcome.kind == "number":
         of_trial, what = pl.col(outcome.column).median(), outcome.unit
@@ -182,9 +182,9 @@ def _between_trials(outcome: Outcome, version: str, treated: pl.DataFrame) -> It
 def _differences(
     outcome: Outcome, reference: VersionInfo, other: VersionInfo, outcomes: Mapping[str, pl.DataFrame]
 ) -> Iterator[Row]:
-    if outcome.kind not in ("truth", "grade", "number"):
+    shares = outcome.is_share
+    if not shares and outcome.kind != "number":
         return
-    shares = outcome.kind != "number"
     value = outcome.happened() if shares else pl.col(outcome.column).cast(pl.Float64)
     first, second = (
         outcomes[info.version].filter("treated").select("subject", value.alias(name))

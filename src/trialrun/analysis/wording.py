@@ -15,10 +15,9 @@ SHARES = ("proportion", "difference")
 
 def is_share(row: Row) -> bool:
     """Whether the row's numbers are shares, to be shown in percent."""
-    kind = all_outcomes()[row.outcome].kind
-    return row.statistic in SHARES or (
-        kind in ("truth", "grade", "category") and row.statistic in ("published", "between_trials")
-    )
+    outcome = all_outcomes()[row.outcome]
+    shares = outcome.is_share or outcome.kind == "category"
+    return row.statistic in SHARES or (shares and row.statistic in ("published", "between_trials"))
 
 
 def format_number(value: float, unit: str | None) -> str:
