@@ -1,0 +1,205 @@
+"""The page of a run: one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+
+import polars as pl
+
+from trialrun.analysis.estimates import MONTE_CARLO_ONLY
+from trialrun.analysis.outcomes import derive_outcomes, write_outcomes
+from trialrun.analysis.published import Published, read_published
+from trialrun.analysis.run import Run, VersionInfo, published_file, read_tables
+from trialrun.analysis.summary import Row, summarize_outcomes
+from trialrun.report import comparison, sections
+from trialrun.report.figures import COLORS
+from trialrun.report.model import Page, Section, Table, rows_of
+from trialrun.report.view import VersionView, derive_view
+from trialrun.vocab.yaml_source import parse_yaml
+
+Progress = Callable[[str], None]
+
+_LIMITS = (
+    "Virtual participants stand for an assumed population, not for patients. Nothing here predicts what happens to a "
+    "person.",
+    f"Intervals are {MONTE_CARLO_ONLY}. They shrink with the number simulated; doubt about the model does not.",
+    "Differences are paired: the same virtual participants, with the same luck, under each version. A trial of real "
+    "people would see more chance.",
+    "What was not measured at a visit is missing, as in a trial: laboratory peaks between visits are not seen.",
+)
+_LIMITS_RECORD = (
+    "This is a description of the record as it stands. Nothing is adjusted, and a participant who has left early is "
+    "counted with what was known until then.",
+)
+
+
+def write_report(run: Run, path: Path, progress: Progress | None = None) -> Path:
+    """Write the page of a run directory to `path`; `progress` is told what is being done. Returns the path."""
+    tell = progress or (lambda said: None)
+    views, outcomes = [], {}
+    for info in run.versions:
+        tell(f"counting {info.version}")
+        tables = read_tables(run, info)
+        outcomes[info.version] = write_outcomes(run, info, tables)
+        plan = run.directory / info.folder / "plan.json"
+        views.append(derive_view(tables, outcomes[info.version], info, plan))
+    where = published_file(run)
+    published = None if where is None else read_published(where)
+    tell("estimating")
+    rows = summarize_outcomes(outcomes, run, published)
+    tell("drawing")
+    return _write(make_page(run, views, rows, published), path)
+
+
+def write_record_report(
+    run: Run, tables: Mapping[str, pl.DataFrame], info: VersionInfo, path: Path, progress: Progress | None = None
+) -> Path:
+    """As `write_report`, from the tables of a real study's record: what was observed, nothing simulated."""
+    tell = progress or (lambda said: None)
+    tell("counting")
+    outcomes = derive_outcomes(tables, info)
+    view = derive_view(tables, outcomes, info)
+    rows = summarize_outcomes({info.version: outcomes}, run, None)
+    tell("drawing")
+    return _write(make_page(run, [view], rows, None), path)
+
+
+def _write(page: Page, path: Path) -> Path:
+    path.write_text(render_page(page), encoding="utf-8")
+    return path
+
+
+def make_page(run: Run, views: Sequence[VersionView], rows: Sequence[Row], published: Published | None) -> Page:
+    """The parts of the page in the order in which they are read."""
+    parts = [
+        _study(run),
+        sections.make_schedule(views),
+        sections.make_doses(views),
+        _lysis(run, views, rows),
+        sections.make_toxicity(views),
+        sections.make_lymphocytes(views),
+        sections.make_response(views),
+        None if published is None else comparison.make_published(rows, run, published),
+        _numbers(run, rows),
+        _limits(run, published),
+    ]
+    return Page(
+        title=run.title or run.study,
+        subtitle=_subtitle(run),
+        warning="Simulated: no number on this page was observed in a person, except those marked published."
+        if run.virtual
+        else None,
+        facts=_facts(run),
+        cards=comparison.make_cards(rows, run),
+        flows=tuple(sections.make_flow(view) for view in views),
+        sections=tuple(part for part in parts if part is not None),
+        glossary=read_glossary(),
+        legend=tuple(
+            (info.version, COLORS[place % len(COLORS)], ("solid", "dashed", "dotted")[place % 3])
+            for place, info in enumerate(run.versions)
+        ),
+    )
+
+
+def _subtitle(run: Run) -> str:
+    names = " and ".join(info.version for info in run.versions)
+    if not run.virtual:
+        return "What was observed"
+    trials = f"{run.trials} trials of " if run.trials > 1 else ""
+    verb = "compared on" if run.kind == "compare" else "simulated on"
+    same = "the same " if run.kind == "compare" else ""
+    return f"{names}, {verb} {same}{trials}{run.subjects:,} virtual participants over {run.cycles} cycles"
+
+
+def _facts(run: Run) -> tuple[tuple[str, str], ...]:
+    known: list[tuple[str, object]] = [
+        ("Study", run.study),
+        ("Protocol file", None if run.protocol_file is None else Path(run.protocol_file).name),
+        ("Protocol hash", run.protocol_hash),
+        *((f"Version {info.version}", info.hash) for info in run.versions),
+        ("Population hash", run.population_hash),
+        ("Seed", run.seed),
+        ("Participants in a trial", run.subjects),
+        ("Trials", run.trials if run.virtual else None),
+        ("Cycles", run.cycles),
+        ("trialrun", run.program_version),
+        ("Made on", run.made_on),
+    ]
+    return tuple((name, str(value)) for name, value in known if value is not None)
+
+
+def _study(run: Run) -> Section:
+    lines = [
+        [
+            info.version,
+            ", ".join(f"{level:g}" for level in info.levels_mg) + " mg" if info.levels_mg else "not stated",
+            "not stated" if info.target_mg is None else f"{info.target_mg:g} mg",
+            "not stated"
+            if info.days_on is None or info.cycle_days is None
+            else f"days 1 to {info.days_on} of {info.cycle_days}",
+        ]
+        for info in run.versions
+    ]
+    table = Table("Versions of the protocol", ("Version", "Dose levels", "Target", "Drug given"), rows_of(lines))
+    return Section("study", "Study", tables=(table,))
+
+
+def _lysis(run: Run, views: Sequence[VersionView], rows: Sequence[Row]) -> Section:
+    paragraphs = (
+        "Laboratory tumour lysis needs two abnormal values of urate, phosphate, potassium and calcium. Cairo-Bishop "
+        "2004 counts values past fixed bounds or 25 % from baseline within the window; Howard 2011 only past the "
+        "bounds, two within 24 hours.",
+        "The published window runs from 3 days before to 7 days after the first dose. A schedule that steps up can "
+        "cause lysis later: the step-up windows are the same days around every first higher dose and every restart "
+        "after more than 7 unplanned days off as well.",
+        "Fewer than two of the four values in a window cannot exclude lysis: such a participant is not assessable, "
+        "which is not the same as free of it.",
+    )
+    table = comparison.make_estimates(rows, run, ("Tumour lysis",), "Tumour lysis by definition and window")
+    return Section("lysis", "Tumour lysis", paragraphs, figures=sections.make_labs(views), tables=(table,), legend=True)
+
+
+def _numbers(run: Run, rows: Sequence[Row]) -> Section:
+    groups = ("Tumour flare", "Blood counts", "Infection and death", "Response", "Dose", "Lymphocytes")
+    table = comparison.make_estimates(rows, run, groups, "Estimates with 95 % intervals")
+    spread = comparison.make_between_trials(rows, run)
+    words = ["Shares with exact (Clopper-Pearson) intervals; other numbers are medians with theirs."]
+    if len(run.versions) > 1:
+        words.append(
+            "Differences rest on the participants who could be assessed under both versions: of shares in percentage "
+            "points (Newcombe's interval for paired shares), of other numbers the mean (bootstrap)."
+        )
+    if run.virtual:
+        words.append(f"Intervals are {MONTE_CARLO_ONLY}.")
+    tables = (table,) if spread is None else (table, spread)
+    return Section("numbers", "All numbers", tuple(words), tables=tables)
+
+
+def _limits(run: Run, published: Published | None) -> Section:
+    points = _LIMITS if run.virtual else _LIMITS_RECORD
+    own = () if published is None or not run.virtual else tuple(published.limits)
+    return Section("limits", "What this page cannot say", points=(*points, *own), kind="warning")
+
+
+def read_glossary() -> tuple[tuple[str, str], ...]:
+    """Terms and what they mean, in the order of the file."""
+    text = files("trialrun.report").joinpath("data/glossary.yaml").read_text(encoding="utf-8")
+    data: dict[str, str] = parse_yaml(text, "glossary.yaml").data
+    return tuple(data.items())
+
+
+def render_page(page: Page) -> str:
+    """The page as HTML: styles and figures inside, no address of anything outside."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("trialrun.report", "data"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    style = files("trialrun.report").joinpath("data/style.css").read_text(encoding="utf-8")
+    return environment.get_template("page.html.j2").render(page=page, style=style)
