@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special, stats
+from scipy import sparse, special, stats
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -32,28 +32,28 @@ class SetTests:
     p_value: Floats
 
 
-def compute_over_representation(members: Truths, selected: Truths) -> tuple[Integers, Integers, Floats]:
-    """Set sizes, overlaps and hypergeometric p-values; `members` (sets, universe), `selected` (universe,)."""
-    size = members.sum(axis=1)
-    overlap = (members & selected[None, :]).sum(axis=1)
+def compute_over_representation(members: sparse.csr_matrix, selected: Truths) -> tuple[Integers, Integers, Floats]:
+    """Set sizes, overlaps and hypergeometric p-values; `members` (sets, universe) of 0 and 1."""
+    size = _sizes(members)
+    overlap = members @ selected.astype(np.float64)
     p = stats.hypergeom.sf(overlap - 1, members.shape[1], int(selected.sum()), size)
     return size.astype(np.int64), overlap.astype(np.int64), np.asarray(p, dtype=np.float64)
 
 
-def estimate_set_correlation(effects: Floats, variance: Floats, members: Truths) -> Floats:
+def estimate_set_correlation(effects: Floats, variance: Floats, members: sparse.csr_matrix) -> Floats:
     """Mean correlation between the residuals of a set's genes, from variance inflation (Wu & Smyth 2012, equation 4).
 
     `effects` (genes, residual df) orthonormal residuals, `variance` (genes,) of the residuals, `members` (sets, genes).
     """
     scaled = effects / np.sqrt(variance)[:, None]
-    size = members.sum(axis=1)
-    sums = members.astype(np.float64) @ scaled
+    size = _sizes(members)
+    sums = members @ scaled
     inflation = (sums**2).mean(axis=1) / np.maximum(size, 1)
     return np.asarray(np.divide(inflation - 1, size - 1, out=np.zeros(len(size)), where=size > 1))
 
 
 def compute_camera(
-    z: Floats, members: Truths, correlation: Floats | float, df: float, allow_negative: bool = False
+    z: Floats, members: sparse.csr_matrix, correlation: Floats | float, df: float, allow_negative: bool = False
 ) -> SetTests:
     """camera: is the mean of `z` (genes,) in a set different from that outside it?
 
@@ -61,14 +61,14 @@ def compute_camera(
     correlation, otherwise min(residual df, genes - 2).
     """
     genes = len(z)
-    size = members.sum(axis=1)
+    size = _sizes(members)
     outside = genes - size
     rho = np.broadcast_to(np.asarray(correlation, dtype=np.float64), size.shape)
     inflation = 1 + (size - 1) * rho
     if not allow_negative:
         inflation = np.maximum(inflation, 1.0)
     mean, variance = float(z.mean()), float(z.var(ddof=1))
-    delta = genes / outside * ((members.astype(np.float64) @ z) / size - mean)
+    delta = genes / outside * ((members @ z) / size - mean)
     pooled = ((genes - 1) * variance - delta**2 * size * outside / genes) / (genes - 2)
     t = delta / np.sqrt(pooled * (inflation / size + 1 / outside))
     lower, upper = special.stdtr(df, t), special.stdtr(df, -t)
@@ -77,7 +77,7 @@ def compute_camera(
 
 
 def compute_rank_test(
-    statistic: Floats, members: Truths, correlation: Floats | float, df: float, allow_negative: bool = False
+    statistic: Floats, members: sparse.csr_matrix, correlation: Floats | float, df: float, allow_negative: bool = False
 ) -> SetTests:
     """The rank test: are the genes of a set ranked higher or lower by `statistic` (genes,) than those outside it?
 
@@ -85,12 +85,12 @@ def compute_rank_test(
     """
     n = len(statistic)
     ranks = stats.rankdata(statistic)
-    n1 = members.sum(axis=1).astype(np.float64)
+    n1 = _sizes(members)
     n2 = n - n1
     rho = np.array(np.broadcast_to(np.asarray(correlation, dtype=np.float64), n1.shape))
     if not allow_negative:
         rho = np.maximum(rho, 0.0)
-    u = n1 * n2 + n1 * (n1 + 1) / 2 - members.astype(np.float64) @ ranks
+    u = n1 * n2 + n1 * (n1 + 1) / 2 - members @ ranks
     plain = n1 * n2 * (n + 1) / 12
     inflated = (
         np.arcsin(1.0) * n1 * n2
@@ -111,18 +111,28 @@ def _upper_tail(z: Floats, df: float) -> Floats:
     return np.asarray(special.ndtr(-z) if not np.isfinite(df) else special.stdtr(df, -z))
 
 
-def find_leading_edge(statistic: Floats, members: Truths, direction: Integers) -> list[Integers]:
+def find_leading_edge(statistic: Floats, members: sparse.csr_matrix, direction: Integers) -> list[Integers]:
     """Genes (indices, strongest first) before the peak of each set's running sum, in the direction of its test.
 
-    The running sum goes up at a gene of the set by its share of |statistic| and down at any other by 1 / their number.
+    The running sum goes up at a gene of the set by its share of |statistic| and down at any other by 1 / their number,
+    so it peaks at a gene of the set.
     """
-    edges = []
-    order_up = np.argsort(-statistic, kind="stable")
+    genes = len(statistic)
+    down_order = np.argsort(statistic, kind="stable")
+    rank = np.empty(genes, dtype=np.int64)
+    rank[down_order] = np.arange(genes)
     weight = np.abs(statistic)
-    for row, sign in zip(members, direction, strict=True):
-        order = order_up if sign > 0 else order_up[::-1]
-        inside = row[order]
-        hits = np.where(inside, weight[order], 0.0)
-        running = np.cumsum(hits) / max(float(hits.sum()), 1e-300) - np.cumsum(~inside) / max(int((~inside).sum()), 1)
-        edges.append(order[: int(np.argmax(running)) + 1][inside[: int(np.argmax(running)) + 1]])
+    edges = []
+    for i, sign in enumerate(direction):
+        inside = members.indices[members.indptr[i] : members.indptr[i + 1]]
+        places = genes - 1 - rank[inside] if sign > 0 else rank[inside]
+        order = np.argsort(places)
+        hits = weight[inside[order]]
+        misses = places[order] - np.arange(len(inside))
+        running = np.cumsum(hits) / max(float(hits.sum()), 1e-300) - misses / max(genes - len(inside), 1)
+        edges.append(inside[order][: int(np.argmax(running)) + 1].astype(np.int64))
     return edges
+
+
+def _sizes(members: sparse.csr_matrix) -> Floats:
+    return np.asarray(np.diff(members.indptr), dtype=np.float64)

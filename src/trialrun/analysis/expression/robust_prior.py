@@ -176,4 +176,4 @@ def _shrink(ratio: Floats, d1: float, d2: float, plain_df: float) -> Floats:
     lowest = int(np.argmin(running))
     ordered[: lowest + 1] = running[lowest]
     shrunk[order] = np.maximum.accumulate(ordered)
-    return shrunk
+    return np.asarray(shrunk)
