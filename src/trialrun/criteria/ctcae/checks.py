@@ -37,41 +37,60 @@ def check_limits(numbers: dict[str, Floats], findings: Findings) -> None:
     numbers["low"][wrong] = np.nan
 
 
-def check_rows(table: pl.DataFrame, tests: Codes, units: Codes, findings: Findings) -> None:
-    """Rows that are repeated, rows that contradict each other, and units that change within one subject and test."""
-    if table["subject"].null_count() == table.height:
-        return
-    known = (
-        table.lazy()
+def _perhaps_repeated(table: pl.DataFrame, tests: Codes) -> NDArray[np.intp]:
+    """Rows whose subject, time and test occur again, found by a hash: a few others may be among them."""
+    key = table["subject"].hash().to_numpy() * np.uint64(3) + table["date"].hash().to_numpy() * np.uint64(7)
+    key = key + tests.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    order = np.argsort(key)
+    same = key[order][1:] == key[order][:-1]
+    again = np.zeros(len(key), bool)
+    again[order[1:][same]] = True
+    again[order[:-1][same]] = True
+    usable = table["subject"].is_not_null().to_numpy() & table["date"].is_not_null().to_numpy() & (tests >= 0)
+    return np.flatnonzero(again & usable)
+
+
+def _check_repeated(table: pl.DataFrame, tests: Codes, units: Codes, findings: Findings) -> None:
+    rows = _perhaps_repeated(table, tests)
+    key = ["subject", "date", "test", "specimen"]
+    repeated = (
+        table[rows]
         .select("subject", "date", "value", "specimen")
-        .with_columns(pl.Series("test", tests), pl.Series("unit", units), row=pl.int_range(pl.len(), dtype=pl.UInt32))
-        .filter(pl.col("test") >= 0)
+        .with_columns(pl.Series("test", tests[rows]), pl.Series("unit", units[rows]), pl.Series("row", rows))
+        .filter(pl.len().over(key) > 1)
+        .with_columns(same=pl.struct("value", "unit").n_unique().over(key) == 1)
     )
-    if table["date"].null_count() < table.height:
-        key = ["subject", "date", "test", "specimen"]
-        repeated = (
-            known.filter(pl.col("date").is_not_null() & pl.col("subject").is_not_null())
-            .filter(pl.len().over(key) > 1)
-            .with_columns(same=pl.struct("value", "unit").n_unique().over(key) == 1)
-            .select("row", "same")
-            .collect()
-        )
-        for same, code, text in (
-            (True, "duplicate-row", "the same result of the same subject, time and test stands there more than once"),
-            (False, "contradicting-rows", "different results of the same subject, time and test"),
-        ):
-            findings.add(repeated.filter(pl.col("same") == same)["row"].to_numpy().astype(np.intp), code, text)
+    for same, code, text in (
+        (True, "duplicate-row", "the same result of the same subject, time and test stands there more than once"),
+        (False, "contradicting-rows", "different results of the same subject, time and test"),
+    ):
+        findings.add(repeated.filter(pl.col("same") == same)["row"].to_numpy().astype(np.intp), code, text)
+
+
+def _check_units(table: pl.DataFrame, tests: Codes, units: Codes, findings: Findings) -> None:
+    known = np.flatnonzero((units >= 0) & (tests >= 0))
+    kinds = np.unique(tests[known].astype(np.int64) * 65536 + units[known])
+    several = [test for test, n in zip(*np.unique(kinds // 65536, return_counts=True), strict=True) if n > 1]
+    rows = known[np.isin(tests[known], several)]
     mixed = (
-        known.filter(pl.col("unit") >= 0)
-        .filter(pl.col("unit").n_unique().over("subject", "test") > 1)
-        .select("row")
-        .collect()["row"]
+        table[rows]
+        .select("subject")
+        .with_columns(pl.Series("test", tests[rows]), pl.Series("unit", units[rows]), pl.Series("row", rows))
+        .filter(pl.col("subject").is_not_null() & (pl.col("unit").n_unique().over("subject", "test") > 1))["row"]
     )
     findings.add(
         mixed.to_numpy().astype(np.intp),
         "mixed-units",
         "the unit of this test changes within the subject: each result is graded in its own unit",
     )
+
+
+def check_rows(table: pl.DataFrame, tests: Codes, units: Codes, findings: Findings) -> None:
+    """Rows that are repeated, rows that contradict each other, and units that change within one subject and test."""
+    if table["subject"].null_count() == table.height:
+        return
+    _check_repeated(table, tests, units, findings)
+    _check_units(table, tests, units, findings)
     nobody = np.flatnonzero(table["subject"].is_null().to_numpy())
     findings.add(nobody, "missing-subject", "no subject is named: the result is graded without a baseline")
 

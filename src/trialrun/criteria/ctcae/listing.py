@@ -56,6 +56,8 @@ def describe_arm(arm: Arm, unit: str | None = None) -> str:
     if arm.far is not None:
         far = _in_unit(arm.far, arm.far_text, unit)
         text += f" {'down' if arm.near.operator[0] == '<' else 'up'} to {far}"
+        if not arm.far_inclusive:
+            text += " (not included)"
     if arm.when_text:
         text += f", if {arm.when_text}"
     if arm.clinical:

@@ -91,13 +91,15 @@ class Comparison:
 class Arm:
     """One of the alternatives that give a grade.
 
-    `near` decides together with every comparison of `when`. An arm with an `end` needs a clinical fact (`clinical`)
-    that no laboratory value shows: it counts only at that end of the range of grades.
+    `near` decides together with every comparison of `when`. `far` is the other printed bound, part of the range where
+    `far_inclusive`. An arm with an `end` needs a clinical fact (`clinical`) that no laboratory value shows: it counts
+    only at that end of the range of grades.
     """
 
     grade: int
     near: Comparison
     far: Bound | None
+    far_inclusive: bool
     when: tuple[Comparison, ...]
     end: End
     clinical: str
@@ -206,12 +208,13 @@ def _read_arm(row: dict[str, str]) -> Arm:
     return Arm(
         grade=REFER if row["grade"] == "refer" else int(row["grade"]),
         near=_read_near(row["near"]),
-        far=_read_bound(row["far"]) if row["far"] else None,
+        far=_read_bound(row["far"].lstrip("<> ")) if row["far"] else None,
+        far_inclusive=not row["far"].startswith(("<", ">")),
         when=_read_when(row["when"]),
         end=cast(End, row["end"]),
         clinical=row["clinical"],
         near_text=row["near"],
-        far_text=row["far"],
+        far_text=row["far"].lstrip("<> "),
         when_text=row["when"],
     )
 
