@@ -8,6 +8,7 @@ import typer
 
 from trialrun import __version__
 from trialrun.cli.grade import grade
+from trialrun.cli.signature import signature
 from trialrun.vocab.problems import TrialrunError
 
 app = typer.Typer(
@@ -35,6 +36,7 @@ def _root(
 
 
 app.command()(grade)
+app.command()(signature)
 
 
 def main() -> None:
