@@ -154,22 +154,14 @@ def _exposures(log: Log, plans: Sequence[Plan], which: IntArray) -> pl.DataFrame
 def _events(log: Log) -> pl.DataFrame:
     parts = [
         pl.DataFrame({"row": item.rows, "day": item.day.astype(np.int64), "end_day": np.full(item.rows.shape, day),
-                      "grade": item.grade}).with_columns(known_day=pl.lit(day), term=pl.lit(item.term))
+                      "grade": item.grade}).with_columns(known_day=pl.lit(day, dtype=pl.Int64), term=pl.lit(item.term))
         for day, observed in log.observed
         for item in observed.events
         if item.rows.size
     ]  # fmt: skip
-    empty = pl.DataFrame(
-        schema={
-            "row": pl.Int64,
-            "day": pl.Int64,
-            "end_day": pl.Int64,
-            "known_day": pl.Int64,
-            "grade": pl.Float64,
-            "term": pl.String,
-        }
-    )
-    return pl.concat([empty, *parts])
+    whole = {name: pl.Int64 for name in ("row", "day", "end_day", "known_day")}
+    empty = pl.DataFrame(schema={**whole, "grade": pl.Float64, "term": pl.String})
+    return pl.concat([empty, *parts], how="diagonal")
 
 
 def _concomitant(log: Log, plans: Sequence[Plan]) -> pl.DataFrame:

@@ -1,0 +1,98 @@
+"""`trialrun decide`: what dose today, and why."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from trialrun.cli.output import Format, print_json, print_rows
+
+if TYPE_CHECKING:
+    from trialrun.engine.today import Certificate
+
+
+def decide(
+    protocol: Annotated[Path, typer.Argument(help="Protocol file or study folder.")],
+    record: Annotated[Path, typer.Argument(help="Record directory: CSV or Parquet files, see docs/reference/record.md.")],
+    on: Annotated[datetime, typer.Option("--on", formats=["%Y-%m-%d"], help="The day asked about.")],
+    subject: Annotated[list[str] | None, typer.Option(help="Only this subject; may be given again.")] = None,
+    certificate: Annotated[Path | None, typer.Option(help="Write one JSON certificate a subject to this folder.")] = None,
+    why: Annotated[bool, typer.Option("--why", help="Print the whole certificate of each subject.")] = False,
+    format: Annotated[Format, typer.Option(help="text for people, json or csv for programs.")] = Format.text,  # noqa: A002
+) -> None:
+    """Say for each subject what the protocol decides on a day: dose, hold, reduce, step up, stop, or undetermined.
+
+    Only what was known on that day counts. The version is the latest that the site has activated and the subject has
+    consented to. Every decision carries a certificate: rule, section, sentence, the data used with their dates, the
+    version and its content hash, and what was missing.
+
+    Exit code 1 when a decision is undetermined or the record has findings, else 0.
+
+    Example: `trialrun decide studies/lenalidomide-cll examples/records/lenalidomide-cll --on 2007-09-17 --why`
+    """
+    from trialrun.engine.today import decide_on
+    from trialrun.protocol import read_protocol
+    from trialrun.record import read_record
+
+    study = read_protocol(protocol)
+    entries = read_record(record)
+    day = on.date()
+    known = entries.as_known_on(day)
+    subjects = subject or known.tables["subjects"]["subject"].sort().to_list()
+    certificates = [decide_on(study, entries, name, day) for name in subjects]
+    findings = [problem for problem in entries.problems if problem.severity != "note"]
+    if certificate is not None:
+        certificate.mkdir(parents=True, exist_ok=True)
+        for item in certificates:
+            with (certificate / f"{item.subject}-{day}.json").open("w", encoding="utf-8") as file:
+                print_json(item.as_dict(), file)
+    if format is Format.json:
+        print_json(
+            {"decisions": [item.as_dict() for item in certificates], "findings": [item.as_dict() for item in findings]}
+        )
+    else:
+        rows = [
+            {
+                "subject": item.subject,
+                "decision": item.action,
+                "dose": None if item.dose is None else f"{item.dose:g} {item.unit}",
+                "cycle": item.cycle,
+                "day": item.cycle_day,
+                "version": item.version,
+                "rule": item.rule,
+                "why": item.reason,
+                "waits for": "; ".join(item.waits_for) or None,
+            }
+            for item in certificates
+        ]
+        print_rows(rows, list(rows[0]) if rows else ["subject"], format, f"{study.study.id} on {day}")
+        if why and format is Format.text:
+            for item in certificates:
+                _print_certificate(item)
+        for problem in findings:
+            typer.echo(f"{problem.severity}: {problem}", err=True)
+    if findings or any(item.action == "undetermined" for item in certificates):
+        raise typer.Exit(1)
+
+
+def _print_certificate(item: Certificate) -> None:
+    dose = "no dose" if not item.dose else f"{item.dose:g} {item.unit}"
+    where = "before the first dose" if item.study_day is None else f"study day {item.study_day}"
+    lines = [
+        f"\n{item.subject} on {item.on} ({where}; cycle {item.cycle} day {item.cycle_day}): {item.action}, {dose}",
+        f"  protocol  {item.protocol} version {item.version} sha256 {(item.version_hash or '')[:16]}",
+        f"            because {item.version_because}",
+        f"  rule      {item.rule}, section {item.section} [{item.status}] {item.says}",
+        f"  reason    {item.reason}",
+    ]
+    for considered in item.considered:
+        lines.append(f"  {considered.verdict:<8}  {considered.table}.{considered.row}")
+        if considered.explanation is not None:
+            lines += [f"            {line}" for line in considered.explanation.as_text().splitlines()]
+    lines += [f"  data      {entry['test']} {entry['value']} {entry['unit'] or ''} on {entry['date']} [{entry['entry']}]" for entry in item.data]
+    lines += [f"  waits for {name}" for name in item.waits_for]
+    lines += [f"  note      {note}" for note in item.notes]
+    typer.echo("\n".join(lines))

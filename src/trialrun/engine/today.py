@@ -1,0 +1,298 @@
+"""What dose today, and why: one real subject's record run through the protocol, with a decision certificate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from trialrun import __version__
+from trialrun.engine.conduct import Log, conduct
+from trialrun.engine.decide import BELOW_LOWEST, Act, Decisions
+from trialrun.engine.entries import rule_name
+from trialrun.engine.recorded import RecordedCalendar, RecordedSource, RecordedSubject
+from trialrun.engine.source import IntArray
+from trialrun.engine.subjects import Subjects
+from trialrun.plan.calendar import Plan, plan_version
+from trialrun.protocol.version import Protocol, RuleTable
+from trialrun.record import Record
+from trialrun.rules import Columns, Explanation, explain
+from trialrun.vocab.days import study_day
+from trialrun.vocab.problems import TrialrunError
+
+_EARLY = "a cycle may start this many days before its planned day: the window before the visit of its first day"
+
+
+@dataclass(frozen=True, slots=True)
+class Considered:
+    """One row of a table as it stood on the day: its verdict and the explanation."""
+
+    table: str
+    row: str
+    verdict: str
+    explanation: Explanation | None
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """A decision about one subject on one day with everything it rests on.
+
+    `dose` is what is to be taken on the day (0 = none); `data` the entries used, with dates; `waits_for` what an
+    undetermined decision needs.
+    """
+
+    subject: str
+    on: date
+    study_day: int | None
+    cycle: int | None
+    cycle_day: int | None
+    action: str
+    dose: float | None
+    unit: str | None
+    level: float | None
+    version: str | None
+    version_hash: str | None
+    version_because: str
+    protocol: str
+    rule: str | None
+    section: str | None
+    says: str | None
+    status: str | None
+    source: str | None
+    reason: str
+    considered: tuple[Considered, ...]
+    data: tuple[dict[str, Any], ...]
+    waits_for: tuple[str, ...]
+    notes: tuple[str, ...]
+    record_hash: str
+    program: str = f"trialrun {__version__}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """The certificate as plain values for JSON."""
+        plain = {
+            name: getattr(self, name)
+            for name in self.__dataclass_fields__
+            if name not in ("considered", "data", "waits_for", "notes", "on")
+        }
+        return {
+            **plain,
+            "on": self.on.isoformat(),
+            "waits_for": list(self.waits_for),
+            "notes": list(self.notes),
+            "data": [dict(item) for item in self.data],
+            "considered": [
+                {
+                    "table": item.table,
+                    "row": item.row,
+                    "verdict": item.verdict,
+                    "why": item.explanation.as_dict() if item.explanation else None,
+                }
+                for item in self.considered
+            ],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Followed:
+    """One subject conducted up to a day."""
+
+    recorded: RecordedSubject
+    subjects: Subjects
+    log: Log
+    plans: tuple[Plan, ...]
+
+
+def _follow(protocol: Protocol, record: Record, subject: str, on: date, under: str | None) -> _Followed:
+    recorded = RecordedSubject.read(record, subject, on)
+    plans = tuple(plan_version(version) for version in protocol.versions.values())
+    names = list(protocol.versions)
+
+    def which(day: int) -> IntArray:
+        name = under or record.version_for(subject, recorded.origin + timedelta(days=day)).version
+        return np.array([names.index(name) if name in names else _first_known(day)])
+
+    def _first_known(day: int) -> int:
+        # before any version holds nothing is decided by it; the clock needs a calendar all the same
+        held = record.version_for(subject, on).version
+        return names.index(held) if held in names else 0
+
+    subjects = Subjects.fresh(plans, 1)
+    _set_person(subjects, record, subject, recorded)
+    log = Log(keep_columns=True)
+    start = int(which(0)[0])
+    early = max((visit.before for visit in plans[start].visits if visit.cycles and visit.day == 0), default=0)
+    conduct(
+        plans,
+        which,
+        RecordedSource(recorded, plans[start]),
+        RecordedCalendar(recorded),
+        subjects,
+        recorded.moments(),
+        log,
+        early,
+    )
+    return _Followed(recorded, subjects, log, plans)
+
+
+def _set_person(subjects: Subjects, record: Record, subject: str, recorded: RecordedSubject) -> None:
+    person = recorded.tables["subjects"]
+    born = person["birth_date"].to_list()[0] if person.height else None
+    if born is not None:
+        subjects.age[:] = (recorded.origin - born).days / 365.25
+    consents = recorded.tables["consents"]
+    subjects.consented[:] = 1 if consents.height else -1
+
+
+def decide_on(protocol: Protocol, record: Record, subject: str, on: date, under: str | None = None) -> Certificate:
+    """The decision for one subject on a day, from what was known on that day.
+
+    `under` names a version to decide by instead of the one that holds for the subject. An entry that makes the state of
+    the subject impossible (a dose off the level list) gives an undetermined decision that says so.
+    """
+    known = record.as_known_on(on)
+    holds = known.version_for(subject, on)
+    name = under or holds.version
+    because = f"asked for by name ({under})" if under else holds.because
+    if name is None or name not in protocol.versions:
+        reason = "no protocol version holds" if name is None else f"the protocol file has no version {name!r}"
+        return _no_decision(protocol, known, subject, on, because, reason, tuple(holds.missing))
+    try:
+        followed = _follow(protocol, known, subject, on, under)
+    except TrialrunError as error:
+        texts = tuple(str(problem) for problem in error.problems)
+        return _no_decision(protocol, known, subject, on, because, "the record cannot be followed", texts)
+    if not followed.log.decided or followed.log.decided[-1].day != followed.recorded.today:
+        left = int(followed.subjects.left[0])
+        ended = int(followed.subjects.dosing.ended[0])
+        gone = left if left > -(10**6) else ended
+        when = followed.recorded.origin + timedelta(days=gone)
+        return _no_decision(protocol, known, subject, on, because, f"treatment ended on {when}", (), action="off treatment")
+    return _certificate(protocol, known, subject, on, because, followed)
+
+
+def _no_decision(
+    protocol: Protocol,
+    record: Record,
+    subject: str,
+    on: date,
+    because: str,
+    reason: str,
+    waits_for: tuple[str, ...],
+    action: str = "undetermined",
+) -> Certificate:
+    return Certificate(
+        subject=subject, on=on, study_day=None, cycle=None, cycle_day=None, action=action, dose=None, unit=None, level=None,
+        version=None, version_hash=None, version_because=because, protocol=protocol.study.id, rule=None, section=None,
+        says=None, status=None, source=None, reason=reason, considered=(), data=(), waits_for=waits_for,
+        notes=(), record_hash=record.content_hash,
+    )  # fmt: skip
+
+
+def _certificate(
+    protocol: Protocol, record: Record, subject: str, on: date, because: str, followed: _Followed
+) -> Certificate:
+    decisions, columns = followed.log.decided[-1], followed.log.columns[-1]
+    plan, recorded = decisions.plan, followed.recorded
+    version = plan.version
+    act = Act(int(decisions.act[0]))
+    table = version.tables[int(decisions.table[0])]
+    row = int(decisions.row[0])
+    considered = tuple(item for part in version.tables for item in _considered(part, columns))
+    waits = _waits(considered) if act in (Act.UNDETERMINED, Act.HOLD, Act.STAY) else ()
+    cycle, cycle_day = followed.subjects.dosing.clock(plan, recorded.today)
+    started = bool(followed.subjects.dosing.started[0])
+    return Certificate(
+        subject=subject,
+        on=on,
+        study_day=study_day(recorded.today) if started else None,
+        cycle=int(cycle[0]),
+        cycle_day=int(cycle_day[0]) + 1,
+        action=act.label,
+        dose=float(decisions.dose[0]),
+        unit=plan.unit,
+        level=float(decisions.level_dose[0]),
+        version=version.name,
+        version_hash=version.hash,
+        version_because=because,
+        protocol=protocol.study.id,
+        rule=rule_name(decisions, 0),
+        section=table.part.section if row >= 0 else version.treatment.section,
+        says=table.part.says if row >= 0 else version.treatment.says,
+        status=table.part.status if row >= 0 else version.treatment.status,
+        source=protocol.study.sources[table.part.source if row >= 0 else version.treatment.source],
+        reason=_reason(decisions, table, columns, plan),
+        considered=considered,
+        data=tuple(_data(columns, recorded)),
+        waits_for=waits,
+        notes=_notes(followed, on),
+        record_hash=record.content_hash,
+    )
+
+
+def _considered(table: RuleTable, columns: Columns) -> list[Considered]:
+    rows = []
+    for name, row in zip(table.row_names, table.table.rows, strict=True):
+        if row.when is None:
+            continue
+        explanation = explain(row.when, columns, 0)
+        rows.append(Considered(table.name, name, explanation.verdict, explanation))
+    return rows
+
+
+def _waits(considered: tuple[Considered, ...]) -> tuple[str, ...]:
+    names: dict[str, None] = {}
+    for item in considered:
+        if item.verdict == "unknown" and item.explanation is not None:
+            names.update(dict.fromkeys(item.explanation.waits_for))
+    return tuple(names)
+
+
+def _reason(decisions: Decisions, table: RuleTable, columns: Columns, plan: Plan) -> str:
+    row, act = int(decisions.row[0]), Act(int(decisions.act[0]))
+    if row == BELOW_LOWEST:
+        return "there is no level below the lowest: treatment stops"
+    if row < 0:
+        rest = "" if decisions.dose[0] > 0 else "; today is a day without drug"
+        return f"no rule changes the dose{rest}"
+    rule = table.table.rows[row]
+    if act is Act.UNDETERMINED:
+        return f"{table.name}.{table.row_names[row]} cannot be answered; the dose is withheld" if rule.when else "withheld"
+    if act is Act.RESUME and rule.then.until is not None:
+        return f"the hold has ended: {rule.then.until.text}"
+    if rule.when is None:
+        return "no row above holds"
+    return f"{rule.when.text}: {rule.then.text}"
+
+
+def _data(columns: Columns, recorded: RecordedSubject) -> list[dict[str, Any]]:
+    """The results that the rules looked at: the last value of each test with its date and entry."""
+    found = []
+    findings = recorded.tables["findings"].filter(pl.col("date") <= recorded.origin + timedelta(days=recorded.today))
+    for test in findings["test"].unique(maintain_order=True):
+        latest = findings.filter(pl.col("test") == test).sort("date").tail(1).row(0, named=True)
+        found.append(
+            {
+                "entry": latest["entry"],
+                "test": test,
+                "value": latest["value"] if latest["value"] is not None else latest["text"],
+                "unit": latest["unit"],
+                "low": latest["low"],
+                "high": latest["high"],
+                "date": latest["date"].isoformat(),
+            }
+        )
+    return found
+
+
+def _notes(followed: _Followed, on: date) -> tuple[str, ...]:
+    notes = []
+    origin = followed.recorded.origin
+    for day, _ in followed.log.deviations:
+        notes.append(f"a dose was taken during a hold before {origin + timedelta(days=day)}")
+    if followed.subjects.dose_unknown[0]:
+        days = int(followed.subjects.dose_unknown[0])
+        notes.append(f"{days} dosing days at this level have no exposure entry: days taken are unknown")
+    return tuple(notes)
