@@ -1,0 +1,143 @@
+"""The rows of a summary, and the text that is printed of them."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from trialrun.analysis.definitions import all_outcomes
+from trialrun.analysis.estimates import MONTE_CARLO_ONLY
+from trialrun.analysis.published import read_published
+from trialrun.analysis.run import Run
+from trialrun.analysis.summary import COLUMNS, Row, read_outcomes, summarize_outcomes, summarize_run, write_summary
+from trialrun.analysis.wording import WIDTH, find_row, format_estimate, format_summary
+
+STUDY = Path(__file__).parents[2] / "studies/lenalidomide-cll/published.yaml"
+
+
+@pytest.fixture(scope="module")
+def outcomes(run: Run) -> dict[str, pl.DataFrame]:
+    return read_outcomes(run)
+
+
+@pytest.fixture(scope="module")
+def rows(run: Run, outcomes: dict[str, pl.DataFrame]) -> list[Row]:
+    return summarize_outcomes(outcomes, run, read_published(STUDY))
+
+
+def test_every_outcome_has_a_column_and_is_estimated(rows: list[Row], outcomes: dict[str, pl.DataFrame]) -> None:
+    assert set(all_outcomes()) >= {row.outcome for row in rows}
+    for outcome in all_outcomes().values():
+        column = f"{outcome.column}_low" if outcome.kind == "count" else outcome.column
+        assert column in outcomes["original"].columns
+        if outcome.kind != "category":
+            assert find_row(rows, outcome.name, "original", ("proportion", "median", "total")) is not None
+
+
+def test_shares_are_counts_over_the_assessable(rows: list[Row], outcomes: dict[str, pl.DataFrame]) -> None:
+    row = find_row(rows, "flare_2", "original", ("proportion",))
+    assert row is not None
+    grades = outcomes["original"].filter("treated")["flare_grade"].to_list()
+    known = [grade for grade in grades if grade is not None]
+    assert (row.events, row.n) == (sum(grade >= 2 for grade in known), len(known))
+    assert row.n_not_assessable == len(grades) - len(known)
+    assert MONTE_CARLO_ONLY in row.method
+
+
+def test_differences_rest_on_the_subjects_known_under_both(rows: list[Row], outcomes: dict[str, pl.DataFrame]) -> None:
+    row = find_row(rows, "ltls_howard_step_up", "amendment-1", ("difference",))
+    assert row is not None
+    pairs = list(
+        zip(
+            outcomes["original"]["ltls_howard_step_up"].to_list(),
+            outcomes["amendment-1"]["ltls_howard_step_up"].to_list(),
+            strict=True,
+        )
+    )
+    known = [(first, second) for first, second in pairs if first is not None and second is not None]
+    assert row.n == len(known)
+    assert row.value == pytest.approx(sum(second - first for first, second in known) / len(known))
+    assert row.reference == "original"
+
+
+def test_published_numbers_stand_beside_with_their_exact_interval(rows: list[Row]) -> None:
+    row = find_row(rows, "response", "amendment-1", ("published",))
+    assert row is not None
+    assert (row.events, row.n) == (14, 25)
+    assert (round(row.ci_low or 0, 3), round(row.ci_high or 0, 3)) == (0.349, 0.756)
+    assert row.source is not None
+    assert "2011" in row.source
+    assert MONTE_CARLO_ONLY not in row.method
+
+
+def test_an_unknown_outcome_is_not_counted_as_no(run: Run, outcomes: dict[str, pl.DataFrame]) -> None:
+    blind = {
+        version: table.with_columns(pl.lit(None, dtype=pl.Boolean).alias("ltls_howard_step_up"))
+        for version, table in outcomes.items()
+    }
+    found = summarize_outcomes(blind, run, None)
+    row = find_row(found, "ltls_howard_step_up", "original", ("proportion",))
+    assert row is not None
+    assert (row.value, row.n) == (None, 0)
+    assert row.n_not_assessable == outcomes["original"]["treated"].sum()
+    assert format_estimate(row) == "not assessable"
+
+
+def test_the_summary_is_written_as_json_and_csv(run: Run) -> None:
+    rows = summarize_run(run)
+    as_json, as_csv = write_summary(run, rows)
+    said = json.loads(as_json.read_text(encoding="utf-8"))
+    assert said["protocol_hash"] == run.protocol_hash
+    assert said["population_hash"] == run.population_hash
+    assert said["seed"] == run.seed
+    assert said["program_version"] == run.program_version
+    assert said["intervals"] == MONTE_CARLO_ONLY
+    with as_csv.open(encoding="utf-8") as file:
+        lines = list(csv.DictReader(file))
+    assert list(lines[0]) == list(COLUMNS)
+    assert len(lines) == len(said["rows"]) == len(rows)
+    assert {line["value"] for line in lines if line["statistic"] == "difference"} != {""}
+
+
+def test_the_text_fits_a_terminal_and_says_what_it_is(run: Run, rows: list[Row]) -> None:
+    text = format_summary(rows, run)
+    assert max(len(line) for line in text.splitlines()) <= WIDTH
+    assert MONTE_CARLO_ONLY in text
+    assert "not assessable: original" in text
+    for outcome in all_outcomes().values():
+        if outcome.kind != "category":
+            assert outcome.short in text
+    assert "published, amendment-1: 14/25, 56.0 % (34.9 to 75.6)" in text
+
+
+def test_one_version_has_no_difference(run: Run, outcomes: dict[str, pl.DataFrame]) -> None:
+    alone = replace(run, kind="simulate", versions=run.versions[:1])
+    rows = summarize_outcomes(outcomes, alone, None)
+    assert not {row.statistic for row in rows} & {"difference", "mean_difference"}
+    assert "ifference" not in format_summary(rows, alone)
+
+
+def test_several_trials_have_their_spread(run: Run, outcomes: dict[str, pl.DataFrame]) -> None:
+    split = {
+        version: table.with_columns((pl.int_range(pl.len()) // 20 + 1).alias("trial"))
+        for version, table in outcomes.items()
+    }
+    rows = summarize_outcomes(split, replace(run, subjects=20, trials=3), None)
+    row = find_row(rows, "flare_any", "original", ("between_trials",))
+    assert row is not None
+    assert row.n == 3
+    shares = [
+        (part["flare_grade"] >= 1).drop_nulls().mean()
+        for _, part in split["original"].filter("treated").group_by("trial")
+    ]
+    assert row.value == pytest.approx(sum(float(share) for share in shares if share is not None) / 3)  # type: ignore[arg-type]
+
+
+def test_a_real_record_is_not_called_monte_carlo(run: Run, outcomes: dict[str, pl.DataFrame]) -> None:
+    real = replace(run, kind="record", versions=run.versions[:1])
+    assert not any(MONTE_CARLO_ONLY in row.method for row in summarize_outcomes(outcomes, real, None))
