@@ -120,7 +120,7 @@ def place_labels(
                 if not _is_free(box, frame, points, taken, lines, points[i], middle):
                     continue
                 covered = ((crowd > [box.x0, box.y0]) & (crowd < [box.x1, box.y1])).all(axis=1).sum()
-                cost = ring + 6.0 * float(covered)
+                cost = ring + 12.0 * float(covered)
                 if best is None or cost < best[0]:
                     best = (cost, box, middle)
             if best is not None and best[0] <= ring + 6:
