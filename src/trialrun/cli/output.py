@@ -8,7 +8,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import TextIO
+
+from trialrun.vocab.problems import Location, Problem, TrialrunError
 
 Cell = str | int | float | bool | date | None
 
@@ -50,3 +53,13 @@ def print_rows(rows: Sequence[Mapping[str, Cell]], columns: Sequence[str], form:
         for row in rows:
             table.add_row(*("" if row.get(column) is None else str(row[column]) for column in columns))
         Console().print(table)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file in UTF-8; a place that cannot be written is a TrialrunError."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise TrialrunError(
+            Problem("cannot-write", "the file cannot be written", error.strerror, None, Location(str(path)))
+        ) from None

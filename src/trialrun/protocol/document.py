@@ -6,7 +6,7 @@ import re
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from trialrun.vocab.units import find_unit
 
@@ -102,12 +102,37 @@ class Amount(tuple[float, str]):
             serialization=core_schema.plain_serializer_function_ser_schema(str),
         )
 
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> dict[str, Any]:
+        return _text(r"^\s*\d+(\.\d+)?\s*[A-Za-zµ]\S*\s*$", "an amount with its unit", "2.5 mg")
 
-Days = Annotated[int, BeforeValidator(_read_days)]
-GivenDays = Annotated[tuple[int, int], BeforeValidator(_read_given)]
-Cycles = Annotated[tuple[int, int | None], BeforeValidator(_read_cycles)]
-Window = Annotated[tuple[int, int], BeforeValidator(_read_window)]
-CalendarDate = Annotated[date, BeforeValidator(_read_date)]
+
+def _text(pattern: str, says: str, example: str) -> dict[str, Any]:
+    """JSON Schema of a value written as text, for editors."""
+    return {"type": "string", "pattern": pattern, "description": f"{says}, such as {example}", "examples": [example]}
+
+
+_DAYS = r"^\s*\d+\s+days?\s*$"
+_BEFORE = _text(r"^\s*\d+\s+days?\s+before\s*$", "how early", "2 days before")
+_AFTER = _text(r"^\s*\d+\s+days?\s+after\s*$", "how late", "1 days after")
+_WINDOW = {"type": "array", "prefixItems": [_BEFORE, _AFTER], "minItems": 2, "maxItems": 2}
+_GIVEN = r"^\s*days?\s+\d+\s+to\s+\d+\s*$"
+_CYCLES = r"^\s*\d+\s+(to\s+\d+|onwards)\s*$"
+_DATE = {"type": "string", "format": "date"}
+
+Days = Annotated[int, BeforeValidator(_read_days), WithJsonSchema(_text(_DAYS, "a number of days", "28 days"))]
+GivenDays = Annotated[
+    tuple[int, int],
+    BeforeValidator(_read_given),
+    WithJsonSchema(_text(_GIVEN, "the dosing days of a cycle", "days 1 to 21")),
+]
+Cycles = Annotated[
+    tuple[int, int | None],
+    BeforeValidator(_read_cycles),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, _text(_CYCLES, "cycles", "1 to 3")]}),
+]
+Window = Annotated[tuple[int, int], BeforeValidator(_read_window), WithJsonSchema(_WINDOW)]
+CalendarDate = Annotated[date, BeforeValidator(_read_date), WithJsonSchema(_DATE)]
 
 
 class Sourced(Part):

@@ -20,7 +20,7 @@ from trialrun.protocol.document import (
     VersionPart,
     VisitPart,
 )
-from trialrun.rules import Action, Rule, Table, Term
+from trialrun.rules import TRUE, Action, Columns, Rule, Table, Term, evaluate, explain
 from trialrun.vocab.problems import Location, Problem, TrialrunError
 from trialrun.vocab.yaml_source import YamlSource
 
@@ -55,6 +55,20 @@ class RuleTable:
     reasons: tuple[str | None, ...]
     location: Location
 
+    def waits_for(self, columns: Columns, row: int) -> tuple[str, ...]:
+        """What the table still needs to know to decide for the subject at position `row` of `columns`: the unknown
+        inputs of the rows above the one that holds, where those rows do something else."""
+        deciding = next(
+            (item for item in self.table.rows if item.when is None or evaluate(item.when, columns)[row] == TRUE), None
+        )
+        names: dict[str, None] = {}
+        for item in self.table.rows:
+            if item is deciding:
+                break
+            if item.when is not None and (deciding is None or item.then.text != deciding.then.text):
+                names.update(dict.fromkeys(explain(item.when, columns, row).waits_for))
+        return tuple(names)
+
 
 @dataclass(frozen=True, slots=True)
 class StudyRule:
@@ -69,7 +83,8 @@ class Version:
     """One protocol version in full.
 
     `hash` is the SHA-256 of the version's content (canonical JSON of everything that decides, terms included), so a
-    decision can name exactly what decided it.
+    decision can name exactly what decided it. `vocabulary` holds the words of rules about one subject, `study_words`
+    those of rules about the study.
     """
 
     name: str
@@ -77,6 +92,7 @@ class Version:
     amendment: AmendmentPart | None
     hash: str
     vocabulary: Mapping[str, Term]
+    study_words: Mapping[str, Term]
     eligibility: tuple[Criterion, ...]
     step_up: RuleTable
     dose_modification: RuleTable
@@ -121,18 +137,19 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    """One study definition with its versions, in the order of the file."""
+    """One study definition with its versions, in the order of the file; `source` is the file with its lines."""
 
     file: str
     study: Study
     terms: Mapping[str, TermPart]
     versions: Mapping[str, Version]
     hash: str
+    source: YamlSource
 
     def version(self, name: str | None = None) -> Version:
         """The version of that name, or the last one; an unknown name is a TrialrunError."""
         if name is None:
-            return next(reversed(self.versions.values()))
+            return self.versions[list(self.versions)[-1]]
         if name not in self.versions:
             known = ", ".join(self.versions)
             raise TrialrunError(

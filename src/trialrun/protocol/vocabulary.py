@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from trialrun.protocol.document import TermPart
-from trialrun.rules import Term, read_rule
+from trialrun.rules import Rule, Term, read_rule
 from trialrun.vocab.problems import Problem, TrialrunError
 from trialrun.vocab.tests import all_tests
 from trialrun.vocab.yaml_source import YamlSource
 
+EVENTS = "adverse events"  # in the place of a test where visits that ask for adverse events are meant
 RESPONSES = ("not assessed", "CR", "CRi", "nPR", "PR", "PR-L", "SD", "PD", "NE")
 
 
@@ -50,11 +51,13 @@ def state_terms() -> tuple[Term, ...]:
 
 def read_vocabulary(
     source: YamlSource, terms: Mapping[str, TermPart], current_for: Mapping[str, float]
-) -> Mapping[str, Term]:
-    """All words that rules about one subject may use.
+) -> tuple[Mapping[str, Term], list[Problem]]:
+    """All words that rules about one subject may use, and what is wrong with the protocol's own ones.
 
     `current_for` gives for each test how many days a result stays current: the part of the visit window that lies
-    before the visit (docs/concepts.md). A test that no visit measures has no entry and is never current.
+    before the visit (docs/concepts.md); under EVENTS, for how many days the absence of events that were asked for
+    holds. A test that no visit measures has no entry and counts on its own day only. A derived
+    term that cannot be read is still a word, so that rules that use it are not reported for it as well.
     """
     vocabulary: dict[str, Term] = {
         test.name: Term(
@@ -72,25 +75,39 @@ def read_vocabulary(
         for test in all_tests().values()
     }
     vocabulary.update((term.name, term) for term in _STATES)
+    problems: list[Problem] = []
     for name, part in terms.items():
         location = source.location(("terms", name))
         if name in vocabulary:
-            raise TrialrunError(
-                Problem(
-                    "term-defined-twice", "this name is already a test or a state", repr(name), "another name", location
-                )
-            )
+            message = "this name is already a test or a state"
+            problems.append(Problem("term-defined-twice", message, repr(name), "another name", location))
+            continue
         if part.kind == "derived":
-            definition = read_rule(
-                part.means or "", MappingProxyType(vocabulary), source.location(("terms", name, "means"))
-            )
+            definition: Rule | None = None
+            try:
+                definition = read_rule(
+                    part.means or "", MappingProxyType(vocabulary), source.location(("terms", name, "means"))
+                )
+            except TrialrunError as error:
+                problems.extend(error.problems)
             vocabulary[name] = Term(
-                name=name, kind="truth", unit=None, source="derived", label=part.label, definition=definition
+                name=name,
+                kind="truth",
+                unit=None,
+                source="state" if definition is None else "derived",
+                label=part.label,
+                definition=definition,
             )
         else:
-            kind = "event" if part.kind == "event" else "state"
-            vocabulary[name] = Term(name=name, kind="truth", unit=None, source=kind, label=part.label)
-    return MappingProxyType(vocabulary)
+            vocabulary[name] = Term(
+                name=name,
+                kind="truth",
+                unit=None,
+                source="event" if part.kind == "event" else "state",
+                label=part.label,
+                current_for=current_for.get(EVENTS) if part.kind == "event" else None,
+            )
+    return MappingProxyType(vocabulary), problems
 
 
 def study_vocabulary(terms: Mapping[str, TermPart]) -> Mapping[str, Term]:
