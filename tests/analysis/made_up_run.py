@@ -34,6 +34,46 @@ def planned(version: str, cycles: int) -> list[float]:
     return doses
 
 
+def plan(version: str, cycles: int) -> dict[str, object]:
+    """The shape of what `trialrun plan --format json` writes."""
+    doses: list[dict[str, object]] = []
+    for day, dose in enumerate(planned(version, cycles)):
+        if doses and doses[-1]["dose"] == dose:
+            doses[-1]["last"] = day + 1
+        else:
+            doses.append({"cycle": day // 28 + 1, "first": day + 1, "last": day + 1, "dose": dose, "unit": "mg"})
+    days = [("screening", 0, -14, ["consent", "counts"]), ("first_dose", 1, 1, ["counts", "lysis_labs"])]
+    days += [("week_2", cycle, 28 * cycle - 20, ["counts", "lysis_labs"]) for cycle in range(1, min(cycles, 3) + 1)]
+    days += [("cycle_start", cycle, 28 * cycle - 27, ["counts", "response"]) for cycle in range(2, cycles + 1)]
+    return {
+        "version": version,
+        "activities": [
+            {"name": name, "label": label}
+            for name, label in (
+                ("consent", "Informed consent"),
+                ("counts", "Blood count"),
+                ("lysis_labs", "Tumour-lysis laboratory"),
+                ("response", "Response"),
+            )
+        ],
+        "visits": [
+            {
+                "visit": name,
+                "cycle": cycle,
+                "study_day": day,
+                "earliest": day - 2,
+                "latest": day + 2,
+                "activities": does,
+            }
+            for name, cycle, day, does in days
+        ],
+        "visits_on_condition": [
+            {"visit": "while_held", "when": "held", "every_days": 7, "after_days": None, "does": ["counts"]}
+        ],
+        "doses": doses,
+    }
+
+
 def write_made_up_run(directory: Path, subjects: int = 60, trials: int = 1, cycles: int = 4, seed: int = 3) -> Path:
     """Write the directory with both versions on the same subjects; returns it."""
     directory.mkdir(parents=True, exist_ok=True)
@@ -61,7 +101,6 @@ def write_made_up_run(directory: Path, subjects: int = 60, trials: int = 1, cycl
                 "target_mg": facts["target"],
                 "days_on": 21,
                 "cycle_days": 28,
-                "planned_mg": planned(version, cycles),
             }
             for place, (version, facts) in enumerate(VERSIONS.items())
         ],
@@ -69,6 +108,7 @@ def write_made_up_run(directory: Path, subjects: int = 60, trials: int = 1, cycl
     (directory / "run.json").write_text(json.dumps(described, indent=1))
     for version in VERSIONS:
         _write_version(directory / version, version, names, cycles, seed)
+        (directory / version / "plan.json").write_text(json.dumps(plan(version, cycles)))
     return directory
 
 

@@ -9,6 +9,7 @@ from typing import Literal
 
 import polars as pl
 
+from trialrun.analysis.plan_file import read_plan_file
 from trialrun.record.tables import TABLES, schema
 from trialrun.vocab.problems import Location, Problem, TrialrunError
 
@@ -60,6 +61,7 @@ class Run:
     program_version: str | None = None
     made_on: str | None = None
     published: str | None = None
+    record_hash: str | None = None
 
     @property
     def virtual(self) -> bool:
@@ -168,7 +170,7 @@ def _run(keys: _Keys, directory: Path) -> Run:
         kind="simulate" if kind == "simulate" else "compare",
         study=keys.text("study"),
         title=keys.optional_text("title"),
-        versions=tuple(_version(part) for part in keys.objects("versions")),
+        versions=tuple(_version(part, directory) for part in keys.objects("versions")),
         protocol_file=keys.text("protocol_file"),
         protocol_hash=keys.text("protocol_hash"),
         population_hash=keys.text("population_hash"),
@@ -182,12 +184,17 @@ def _run(keys: _Keys, directory: Path) -> Run:
     )
 
 
-def _version(keys: _Keys) -> VersionInfo:
-    planned = () if keys.value("planned_mg") is None else keys.numbers("planned_mg")
+def _version(keys: _Keys, directory: Path) -> VersionInfo:
     version = keys.text("version")
+    folder = keys.optional_text("folder") or version
+    # The planned doses stand in run.json or, as spans of days, in the version's plan.json.
+    if keys.value("planned_mg") is None:
+        planned = read_plan_file(directory / folder / "plan.json").planned_mg
+    else:
+        planned = keys.numbers("planned_mg")
     return VersionInfo(
         version=version,
-        folder=keys.optional_text("folder") or version,
+        folder=folder,
         hash=keys.optional_text("hash"),
         levels_mg=keys.numbers("levels_mg"),
         target_mg=keys.optional_number("target_mg"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -45,12 +46,13 @@ def _configured(chart: AnyChart) -> Any:
 
 def draw_svg(chart: AnyChart) -> str:
     """The chart as an SVG element to stand inside HTML: scales with its box, hidden from screen readers (the page gives
-    the words and the numbers beside it), and without identifiers that could meet those of another chart."""
+    the words and the numbers beside it), and with identifiers that meet those of no other chart."""
     svg = vl_convert.vegalite_to_svg(_configured(chart).to_json(validate=False))
     width, height = (float(re.search(rf'<svg[^>]* {side}="([\d.]+)"', svg)[1]) for side in ("width", "height"))  # type: ignore[index]
     svg = re.sub(r' xmlns(:xlink)?="[^"]*"', "", svg)
     svg = re.sub(r' (aria-[a-z]+|role)="[^"]*"', "", svg)
     svg = re.sub(r"(\d+\.\d{2})\d+", r"\1", svg)  # hundredths of a pixel are enough
+    svg = _own_identifiers(svg)
     return re.sub(
         r"<svg[^>]*>",
         f'<svg class="chart" viewBox="0 0 {width:.0f} {height:.0f}" style="max-width:{width:.0f}px" '
@@ -58,6 +60,16 @@ def draw_svg(chart: AnyChart) -> str:
         svg,
         count=1,
     )
+
+
+def _own_identifiers(svg: str) -> str:
+    """Identifiers made from the drawing itself: the drawing library counts them over everything it ever drew, so the
+    same figure would come out differently each time."""
+    names = list(dict.fromkeys(re.findall(r' id="([^"]+)"', svg)))
+    for place, name in enumerate(names):
+        svg = svg.replace(f'id="{name}"', f'id="@{place}"').replace(f"#{name})", f"#@{place})")
+    mark = hashlib.sha256(svg.encode()).hexdigest()[:10]
+    return svg.replace('id="@', f'id="c{mark}-').replace("#@", f"#c{mark}-")
 
 
 def _version_scale(versions: Sequence[str], kind: str) -> alt.Scale:

@@ -10,10 +10,11 @@ import polars as pl
 
 from trialrun.analysis.estimates import MONTE_CARLO_ONLY
 from trialrun.analysis.outcomes import derive_outcomes, write_outcomes
+from trialrun.analysis.plan_file import PlanFile, read_plan_file
 from trialrun.analysis.published import Published, read_published
-from trialrun.analysis.run import Run, VersionInfo, published_file, read_tables
+from trialrun.analysis.run import Run, published_file, read_tables
 from trialrun.analysis.summary import Row, summarize_outcomes
-from trialrun.report import comparison, sections
+from trialrun.report import comparison, schedule, sections
 from trialrun.report.figures import COLORS
 from trialrun.report.model import Page, Section, Table, rows_of
 from trialrun.report.view import VersionView, derive_view
@@ -43,7 +44,7 @@ def write_report(run: Run, path: Path, progress: Progress | None = None) -> Path
         tell(f"counting {info.version}")
         tables = read_tables(run, info)
         outcomes[info.version] = write_outcomes(run, info, tables)
-        plan = run.directory / info.folder / "plan.json"
+        plan = read_plan_file(run.directory / info.folder / "plan.json")
         views.append(derive_view(tables, outcomes[info.version], info, plan))
     where = published_file(run)
     published = None if where is None else read_published(where)
@@ -54,13 +55,21 @@ def write_report(run: Run, path: Path, progress: Progress | None = None) -> Path
 
 
 def write_record_report(
-    run: Run, tables: Mapping[str, pl.DataFrame], info: VersionInfo, path: Path, progress: Progress | None = None
+    run: Run,
+    tables: Mapping[str, pl.DataFrame],
+    plan: PlanFile,
+    path: Path,
+    progress: Progress | None = None,
 ) -> Path:
-    """As `write_report`, from the tables of a real study's record: what was observed, nothing simulated."""
+    """As `write_report`, from the tables of a real study's record: what was observed, nothing simulated.
+
+    `run` describes the record and has one version; `plan` is that version's, or empty.
+    """
     tell = progress or (lambda said: None)
     tell("counting")
+    info = run.versions[0]
     outcomes = derive_outcomes(tables, info)
-    view = derive_view(tables, outcomes, info)
+    view = derive_view(tables, outcomes, info, plan)
     rows = summarize_outcomes({info.version: outcomes}, run, None)
     tell("drawing")
     return _write(make_page(run, [view], rows, None), path)
@@ -75,7 +84,7 @@ def make_page(run: Run, views: Sequence[VersionView], rows: Sequence[Row], publi
     """The parts of the page in the order in which they are read."""
     parts = [
         _study(run),
-        sections.make_schedule(views),
+        schedule.make_schedule(views),
         sections.make_doses(views),
         _lysis(run, views, rows),
         sections.make_toxicity(views),
@@ -95,7 +104,7 @@ def make_page(run: Run, views: Sequence[VersionView], rows: Sequence[Row], publi
         cards=comparison.make_cards(rows, run),
         flows=tuple(sections.make_flow(view) for view in views),
         sections=tuple(part for part in parts if part is not None),
-        glossary=read_glossary(),
+        glossary=read_glossary(run.virtual),
         legend=tuple(
             (info.version, COLORS[place % len(COLORS)], ("solid", "dashed", "dotted")[place % 3])
             for place, info in enumerate(run.versions)
@@ -120,6 +129,7 @@ def _facts(run: Run) -> tuple[tuple[str, str], ...]:
         ("Protocol hash", run.protocol_hash),
         *((f"Version {info.version}", info.hash) for info in run.versions),
         ("Population hash", run.population_hash),
+        ("Record hash", run.record_hash),
         ("Seed", run.seed),
         ("Participants in a trial", run.subjects),
         ("Trials", run.trials if run.virtual else None),
@@ -183,11 +193,12 @@ def _limits(run: Run, published: Published | None) -> Section:
     return Section("limits", "What this page cannot say", points=(*points, *own), kind="warning")
 
 
-def read_glossary() -> tuple[tuple[str, str], ...]:
-    """Terms and what they mean, in the order of the file."""
+def read_glossary(virtual: bool) -> tuple[tuple[str, str], ...]:
+    """Terms and what they mean, in alphabetical order; with those of simulation where the participants are virtual."""
     text = files("trialrun.report").joinpath("data/glossary.yaml").read_text(encoding="utf-8")
-    data: dict[str, str] = parse_yaml(text, "glossary.yaml").data
-    return tuple(data.items())
+    data: dict[str, dict[str, str]] = parse_yaml(text, "glossary.yaml").data
+    terms = data["always"] | (data["simulated"] if virtual else {})
+    return tuple(sorted(terms.items(), key=lambda item: item[0].casefold()))
 
 
 def render_page(page: Page) -> str:

@@ -61,52 +61,6 @@ def _branch(label: str, count: int) -> tuple[str, tuple[tuple[str, int], ...]]:
     return ("", ((label, count),)) if count else ("", ())
 
 
-def make_schedule(views: Views) -> Section | None:
-    """The schedule of activities as a table of visits by activities, for each version that has a plan."""
-    tables = tuple(_schedule_table(view) for view in views if view.plan)
-    if not tables:
-        return None
-    said = "Visits of the plan with their windows in days; a cross marks what is done at the visit."
-    return Section("schedule", "Schedule of activities", (said,), tables=tables)
-
-
-def _schedule_table(view: VersionView) -> Table:
-    visits: dict[str, list[Mapping[str, Any]]] = {}
-    for visit in view.plan:
-        visits.setdefault(str(visit["visit"]), []).append(visit)
-    activities = list(dict.fromkeys(str(name) for visit in view.plan for name in visit.get("activities", ())))
-    rows = []
-    for name, times in visits.items():
-        does = {str(activity) for visit in times for activity in visit.get("activities", ())}
-        crosses = ["×" if activity in does else "" for activity in activities]
-        rows.append([_words(name), _cycles(times), _days(times), *crosses])
-    heads = ("Visit", "Cycle", "Study day (window)", *(_words(name) for name in activities))
-    return Table(f"Schedule under {view.info.version}", heads, rows_of(rows))
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")
-
-
-def _cycles(times: Sequence[Mapping[str, Any]]) -> str:
-    numbers = sorted({int(visit["cycle"]) for visit in times if visit.get("cycle")})
-    if not numbers:
-        return ""
-    return str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
-
-
-def _days(times: Sequence[Mapping[str, Any]]) -> str:
-    """The first three days of a visit with the window of the first."""
-    days = [visit["study_day"] for visit in times if visit.get("study_day") is not None]
-    if not days:
-        return "when needed"
-    shown = ", ".join(str(day) for day in days[:3]) + (", …" if len(days) > 3 else "")
-    first = times[0]
-    if first.get("earliest") is None or first.get("latest") is None:
-        return shown
-    return f"{shown} ({first['earliest']} to {first['latest']})"
-
-
 def make_doses(views: Views) -> Section:
     """Doses given week by week, and the time to the target dose."""
     drawn = tuple(_dose_figure(view) for view in views)

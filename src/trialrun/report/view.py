@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import polars as pl
 
 from trialrun.analysis.estimates import Curve, estimate_survival
 from trialrun.analysis.lymphocytes import derive_lymphocytes_by_cycle
+from trialrun.analysis.plan_file import PlanFile
 from trialrun.analysis.profiles import (
     derive_change_from_baseline,
     derive_course,
@@ -21,7 +19,6 @@ from trialrun.analysis.profiles import (
 )
 from trialrun.analysis.run import VersionInfo
 from trialrun.analysis.timeline import derive_timeline
-from trialrun.vocab.problems import Location, Problem, TrialrunError
 
 LAB_DAYS = 84  # three cycles of 28 days: where lysis laboratory values are planned
 ALC_DAYS = 168
@@ -40,7 +37,7 @@ GRADED = (
 class VersionView:
     """One version, aggregated. `labs` are courses by test (creatinine as the change from baseline, umol/L); `alc` is
     the course of lymphocytes as a multiple of baseline; `by_cycle` the medians at the end of each on-period and week
-    off; `plan` the visits of plan.json as they stand there, empty where there is none."""
+    off; `plan` is empty where the run keeps none."""
 
     info: VersionInfo
     outcomes: pl.DataFrame
@@ -52,11 +49,11 @@ class VersionView:
     grades: pl.DataFrame
     flow: pl.DataFrame
     target: Curve | None
-    plan: tuple[Mapping[str, Any], ...]
+    plan: PlanFile
 
 
 def derive_view(
-    tables: Mapping[str, pl.DataFrame], outcomes: pl.DataFrame, info: VersionInfo, plan_file: Path | None = None
+    tables: Mapping[str, pl.DataFrame], outcomes: pl.DataFrame, info: VersionInfo, plan: PlanFile
 ) -> VersionView:
     """Aggregate the record of one version. `outcomes` are those of `derive_outcomes` on the same tables."""
     timeline = derive_timeline(tables, info)
@@ -84,7 +81,7 @@ def derive_view(
         grades=derive_grades(outcomes, GRADED),
         flow=derive_flow(outcomes),
         target=_target_curve(outcomes),
-        plan=() if plan_file is None else read_plan(plan_file),
+        plan=plan,
     )
 
 
@@ -108,23 +105,3 @@ def _target_curve(outcomes: pl.DataFrame) -> Curve | None:
     if known.height == 0 or not known["target_reached"].any():
         return None
     return estimate_survival(known["target_day"].cast(pl.Float64).to_numpy(), known["target_reached"].to_numpy())
-
-
-def read_plan(path: Path) -> tuple[Mapping[str, Any], ...]:
-    """The visits in plan.json (a list of objects, or an object with `visits`); nothing where there is no such file."""
-    if not path.is_file():
-        return ()
-    try:
-        said = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise TrialrunError(
-            Problem("unreadable-plan", "plan.json is not JSON", str(error), None, Location(str(path)))
-        ) from None
-    visits = said.get("visits") if isinstance(said, dict) else said
-    if not isinstance(visits, list) or not all(isinstance(visit, dict) and "visit" in visit for visit in visits):
-        raise TrialrunError(
-            Problem(
-                "wrong-type", "plan.json is not a list of visits", None, '[{"visit": ...}, ...]', Location(str(path))
-            )
-        )
-    return tuple(visits)
