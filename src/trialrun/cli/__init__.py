@@ -7,7 +7,11 @@ import sys
 import typer
 
 from trialrun import __version__
+from trialrun.cli.diff import diff
 from trialrun.cli.grade import grade
+from trialrun.cli.plan import plan
+from trialrun.cli.report import report
+from trialrun.cli.show import show
 from trialrun.cli.signature import signature
 from trialrun.vocab.problems import TrialrunError
 
@@ -35,7 +39,11 @@ def _root(
     pass
 
 
+app.command()(diff)
 app.command()(grade)
+app.command()(plan)
+app.command()(report)
+app.command()(show)
 app.command()(signature)
 
 
