@@ -12,7 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from trialrun.analysis.expression.orientation import OrientedTable, orient_table, read_anndata
-from trialrun.analysis.expression.sample_sheet import SampleSheet, check_unique_samples
+from trialrun.analysis.expression.sample_sheet import SampleSheet
 from trialrun.analysis.expression.table_file import note, read_table_file
 from trialrun.vocab.problems import Location, Problem, TrialrunError
 
@@ -65,7 +65,6 @@ def read_expression(
     else:
         table = orient_table(read_table_file(path), sheet, id_column, sample_column)
     match, notes = table.match, list(table.notes)
-    check_unique_samples(sheet, match)
     if not match.exact:
         notes.append(
             note(

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from trialrun.analysis.expression.sample_sheet import NameMatch, SampleSheet, match_names
+from trialrun.analysis.expression.sample_sheet import NameMatch, SampleSheet, check_unique_samples, match_names
 from trialrun.analysis.expression.table_file import TableFile, note, parse_numbers
 from trialrun.vocab.problems import Location, Problem, TrialrunError
 
@@ -79,6 +79,7 @@ def read_anndata(path: Path, sheet: SampleSheet, sample_column: str | None, laye
     dense = np.asarray(block.toarray() if hasattr(block, "toarray") else block)
     names = [str(name) for name in data.obs_names]
     match = _match(path, sheet, names, sample_column)
+    check_unique_samples(sheet, match)
     place = {name: i for i, name in enumerate(names)}
     values = _widen(dense[[place[name] for name in match.names]]).T
     annotation = pl.DataFrame(
@@ -111,8 +112,10 @@ def orient_table(
         if found is not None and found.exact and (down is None or len(found.names) > len(down[1].names)):
             down = (name, found)
     if down is not None and (across is None or len(down[1].names) > len(across.names)):
+        check_unique_samples(sheet, down[1])
         return _transpose(file, down[0], down[1])
     match = across if across is not None else _match(file.path, sheet, frame.columns, sample_column, frame)
+    check_unique_samples(sheet, match)
     chosen = set(match.names)
     rest = [name for name in frame.columns if name not in chosen]
     if not rest:

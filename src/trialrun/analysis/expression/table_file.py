@@ -131,6 +131,11 @@ def _read_text(path: Path, text: str) -> TableFile:
             )
         )
     body = "\n".join(lines[start + 1 :])
+    if body.rstrip("\n").count(separator) != (len(header) - 1) * (body.rstrip("\n").count("\n") + 1):
+        # Quoted separators and empty lines are no fault; a line that is too short or too long is.
+        found = _ragged(body, separator, len(header), start)
+        if found is not None:
+            raise _unreadable(path, found)
     try:
         frame = pl.read_csv(
             io.BytesIO(body.encode()),
