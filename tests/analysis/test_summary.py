@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from trialrun.analysis.definitions import all_outcomes
 from trialrun.analysis.estimates import MONTE_CARLO_ONLY
+from trialrun.analysis.outcomes import read_outcomes
 from trialrun.analysis.published import read_published
 from trialrun.analysis.run import Run
-from trialrun.analysis.summary import COLUMNS, Row, read_outcomes, summarize_outcomes, summarize_run, write_summary
+from trialrun.analysis.summary import COLUMNS, Row, summarize_outcomes, summarize_run, write_summary
 from trialrun.analysis.wording import WIDTH, find_row, format_estimate, format_summary
 
 STUDY = Path(__file__).parents[2] / "studies/lenalidomide-cll/published.yaml"
@@ -22,7 +25,7 @@ STUDY = Path(__file__).parents[2] / "studies/lenalidomide-cll/published.yaml"
 
 @pytest.fixture(scope="module")
 def outcomes(run: Run) -> dict[str, pl.DataFrame]:
-    return read_outcomes(run)
+    return {info.version: read_outcomes(run, info) for info in run.versions}
 
 
 @pytest.fixture(scope="module")
@@ -141,3 +144,16 @@ def test_several_trials_have_their_spread(run: Run, outcomes: dict[str, pl.DataF
 def test_a_real_record_is_not_called_monte_carlo(run: Run, outcomes: dict[str, pl.DataFrame]) -> None:
     real = replace(run, kind="record", versions=run.versions[:1])
     assert not any(MONTE_CARLO_ONLY in row.method for row in summarize_outcomes(outcomes, real, None))
+
+
+def test_outcomes_are_derived_once_and_again_when_their_columns_are_old(run: Run, tmp_path: Path) -> None:
+    shutil.copytree(run.directory, tmp_path / "copy")
+    copy = replace(run, directory=tmp_path / "copy")
+    info = run.versions[0]
+    path = tmp_path / "copy/original/outcomes.parquet"
+    first = read_outcomes(copy, info)
+    marked = first.with_columns(pl.lit(7).alias("trial"))
+    marked.write_parquet(path)
+    assert_frame_equal(read_outcomes(copy, info), marked)
+    marked.drop("death").write_parquet(path)
+    assert_frame_equal(read_outcomes(copy, info), first)

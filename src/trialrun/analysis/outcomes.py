@@ -6,6 +6,7 @@ from functools import reduce
 
 import polars as pl
 
+from trialrun.analysis.definitions import all_outcomes
 from trialrun.analysis.dosing import derive_dose_outcomes
 from trialrun.analysis.lymphocytes import derive_lymphocyte_outcomes, derive_lymphocytes_by_cycle
 from trialrun.analysis.lysis import derive_lysis_outcomes
@@ -56,14 +57,28 @@ def derive_outcomes(tables: Tables, info: VersionInfo) -> pl.DataFrame:
     )
 
 
-def write_outcomes(run: Run, info: VersionInfo, tables: Tables | None = None) -> pl.DataFrame:
-    """Derive the outcomes of one version and keep them as outcomes.parquet in its folder; returns them.
+def read_outcomes(run: Run, info: VersionInfo, tables: Tables | None = None) -> pl.DataFrame:
+    """The outcomes of one version with the number of each subject's `trial`, from 1.
 
-    `tables` are those of `read_tables`, where they have been read already. `trial` numbers the trials of the run from
-    1: the subjects of each follow those of the one before.
+    Read from outcomes.parquet in the version's folder; derived from the record and kept there when they are not there
+    yet. `tables` are those of `read_tables`, where they have been read already.
     """
+    path = run.directory / info.folder / "outcomes.parquet"
+    if path.exists():
+        outcomes = pl.read_parquet(path)
+        if _columns() <= set(outcomes.columns):
+            return outcomes
     outcomes = derive_outcomes(read_tables(run, info) if tables is None else tables, info)
     per_trial = run.subjects or max(outcomes.height, 1)
+    # the subjects of each trial follow those of the one before
     outcomes = outcomes.with_columns(((pl.int_range(pl.len()) // per_trial) + 1).alias("trial"))
-    outcomes.write_parquet(run.directory / info.folder / "outcomes.parquet")
+    outcomes.write_parquet(path)
     return outcomes
+
+
+def _columns() -> set[str]:
+    """The columns that the estimates need."""
+    needed = {"subject", "trial", "treated"}
+    for outcome in all_outcomes().values():
+        needed |= {f"{outcome.column}_low", f"{outcome.column}_high"} if outcome.kind == "count" else {outcome.column}
+    return needed

@@ -224,17 +224,13 @@ def _published(outcome: Outcome, published: Published) -> Iterator[Row]:
             yield _row(outcome, total.version, "published", found, outcome.unit, source=source, note=total.note)
 
 
-def read_outcomes(run: Run) -> dict[str, pl.DataFrame]:
-    """The outcomes of each version; derived from its record, kept as outcomes.parquet."""
-    from trialrun.analysis.outcomes import write_outcomes  # needs the criteria, which the summary itself does not
-
-    return {info.version: write_outcomes(run, info) for info in run.versions}
-
-
 def summarize_run(run: Run) -> list[Row]:
     """All rows of a run directory, beside the study's published numbers where the run names them."""
+    from trialrun.analysis.outcomes import read_outcomes  # loads the criteria, which estimates do not need
+
     path = published_file(run)
-    return summarize_outcomes(read_outcomes(run), run, None if path is None else read_published(path))
+    outcomes = {info.version: read_outcomes(run, info) for info in run.versions}
+    return summarize_outcomes(outcomes, run, None if path is None else read_published(path))
 
 
 def write_summary(run: Run, rows: list[Row]) -> tuple[Path, Path]:

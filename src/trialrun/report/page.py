@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from trialrun.analysis.estimates import MONTE_CARLO_ONLY
-from trialrun.analysis.outcomes import derive_outcomes, write_outcomes
+from trialrun.analysis.outcomes import derive_outcomes, read_outcomes
 from trialrun.analysis.plan_file import PlanFile, read_plan_file
 from trialrun.analysis.published import Published, read_published
 from trialrun.analysis.run import Run, published_file, read_tables
@@ -43,7 +43,7 @@ def write_report(run: Run, path: Path, progress: Progress | None = None) -> Path
     for info in run.versions:
         tell(f"counting {info.version}")
         tables = read_tables(run, info)
-        outcomes[info.version] = write_outcomes(run, info, tables)
+        outcomes[info.version] = read_outcomes(run, info, tables)
         plan = read_plan_file(run.directory / info.folder / "plan.json")
         views.append(derive_view(tables, outcomes[info.version], info, plan))
     where = published_file(run)
