@@ -7,12 +7,16 @@ import sys
 import typer
 
 from trialrun import __version__
+from trialrun.cli.check import check
+from trialrun.cli.decide import decide
 from trialrun.cli.diff import diff
 from trialrun.cli.grade import grade
 from trialrun.cli.plan import plan
+from trialrun.cli.replay import replay
 from trialrun.cli.report import report
 from trialrun.cli.show import show
 from trialrun.cli.signature import signature
+from trialrun.cli.simulate import compare, simulate
 from trialrun.vocab.problems import TrialrunError
 
 app = typer.Typer(
@@ -39,12 +43,17 @@ def _root(
     pass
 
 
+app.command()(check)
+app.command()(compare)
+app.command()(decide)
 app.command()(diff)
 app.command()(grade)
 app.command()(plan)
+app.command()(replay)
 app.command()(report)
 app.command()(show)
 app.command()(signature)
+app.command()(simulate)
 
 
 def main() -> None:

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from trialrun.cli.output import Format, print_json, print_rows
 
-if TYPE_CHECKING:
-    from trialrun.engine.today import Certificate
-
 
 def decide(
     protocol: Annotated[Path, typer.Argument(help="Protocol file or study folder.")],
-    record: Annotated[Path, typer.Argument(help="Record directory: CSV or Parquet files, see docs/reference/record.md.")],
+    record: Annotated[
+        Path, typer.Argument(help="Record directory: CSV or Parquet files, see docs/reference/record.md.")
+    ],
     on: Annotated[datetime, typer.Option("--on", formats=["%Y-%m-%d"], help="The day asked about.")],
     subject: Annotated[list[str] | None, typer.Option(help="Only this subject; may be given again.")] = None,
-    certificate: Annotated[Path | None, typer.Option(help="Write one JSON certificate a subject to this folder.")] = None,
+    certificate: Annotated[
+        Path | None, typer.Option(help="Write one JSON certificate a subject to this folder.")
+    ] = None,
     why: Annotated[bool, typer.Option("--why", help="Print the whole certificate of each subject.")] = False,
     format: Annotated[Format, typer.Option(help="text for people, json or csv for programs.")] = Format.text,  # noqa: A002
 ) -> None:
@@ -33,6 +34,7 @@ def decide(
 
     Example: `trialrun decide studies/lenalidomide-cll examples/records/lenalidomide-cll --on 2007-09-17 --why`
     """
+    from trialrun.engine.certificate import format_certificate
     from trialrun.engine.today import decide_on
     from trialrun.protocol import read_protocol
     from trialrun.record import read_record
@@ -71,28 +73,8 @@ def decide(
         print_rows(rows, list(rows[0]) if rows else ["subject"], format, f"{study.study.id} on {day}")
         if why and format is Format.text:
             for item in certificates:
-                _print_certificate(item)
+                typer.echo("\n" + format_certificate(item))
         for problem in findings:
             typer.echo(f"{problem.severity}: {problem}", err=True)
     if findings or any(item.action == "undetermined" for item in certificates):
         raise typer.Exit(1)
-
-
-def _print_certificate(item: Certificate) -> None:
-    dose = "no dose" if not item.dose else f"{item.dose:g} {item.unit}"
-    where = "before the first dose" if item.study_day is None else f"study day {item.study_day}"
-    lines = [
-        f"\n{item.subject} on {item.on} ({where}; cycle {item.cycle} day {item.cycle_day}): {item.action}, {dose}",
-        f"  protocol  {item.protocol} version {item.version} sha256 {(item.version_hash or '')[:16]}",
-        f"            because {item.version_because}",
-        f"  rule      {item.rule}, section {item.section} [{item.status}] {item.says}",
-        f"  reason    {item.reason}",
-    ]
-    for considered in item.considered:
-        lines.append(f"  {considered.verdict:<8}  {considered.table}.{considered.row}")
-        if considered.explanation is not None:
-            lines += [f"            {line}" for line in considered.explanation.as_text().splitlines()]
-    lines += [f"  data      {entry['test']} {entry['value']} {entry['unit'] or ''} on {entry['date']} [{entry['entry']}]" for entry in item.data]
-    lines += [f"  waits for {name}" for name in item.waits_for]
-    lines += [f"  note      {note}" for note in item.notes]
-    typer.echo("\n".join(lines))

@@ -55,6 +55,8 @@ def diff(
 
 
 def _print_text(difference: Difference) -> None:
+    from itertools import groupby
+
     from rich.console import Console
     from rich.padding import Padding
     from rich.text import Text
@@ -62,7 +64,7 @@ def _print_text(difference: Difference) -> None:
     console = Console(highlight=False)
 
     def say(indent: int, *parts: str | tuple[str, str]) -> None:
-        console.print(Padding(Text.assemble(*parts), (0, 0, 0, indent)))
+        console.print(Padding(Text.assemble(*parts), (0, 0, 0, indent), expand=False))
 
     say(0, (f"{difference.before.name} to {difference.after.name}", "bold"))
     if difference.before is difference.after:
@@ -74,23 +76,23 @@ def _print_text(difference: Difference) -> None:
             say(0, ("For whom: ", "dim"), " ".join(version.amendment.applies_to.split()))
     if not difference.amendments:
         say(0, "No amendment leads from the first to the second, so no reasons are stated.")
-    heading = None
-    for change in difference.changes:
-        if change.heading != heading:
-            heading = change.heading
-            console.print()
-            say(0, (heading.upper(), "bold"))
-        line = "" if change.line is None else f"  (line {change.line})"
-        say(2, (change.name, "bold"), f", {change.kind}", (line, "dim"))
-        for detail in change.details:
-            if detail.before is not None and detail.after is not None:
-                say(4, (f"{detail.field}: ", "dim"), (detail.before, "red"), " → ", (detail.after, "green"))
-            elif detail.after is not None:
-                say(4, (f"{detail.field}: ", "dim"), ("now ", "dim"), (detail.after, "green"))
-            else:
-                say(4, (f"{detail.field}: ", "dim"), ("no longer ", "dim"), (detail.before or "", "red"))
-        if change.because is not None:
-            say(4, ("because: ", "dim"), change.because)
+    for heading, group in groupby(difference.changes, key=lambda change: change.heading):
+        console.print()
+        say(0, (heading.upper(), "bold"))
+        told = None
+        for change in group:
+            line = "" if change.line is None else f"  (line {change.line})"
+            say(2, (change.name, "bold"), f", {change.kind}", (line, "dim"))
+            for detail in change.details:
+                before, after = detail.before, detail.after
+                if change.kind in ("added", "removed"):
+                    say(4, (f"{detail.field}: ", "dim"), (after or before or "", "green" if after else "red"))
+                else:
+                    parts = (before or "nothing", "red"), " → ", (after or "nothing", "green")
+                    say(4, (f"{detail.field}: ", "dim"), *parts)
+            if change.because is not None and change.because != told:
+                say(4, ("because: ", "dim"), change.because)
+            told = change.because
     if not difference.changes:
         say(0, "Nothing differs.")
     for problem in difference.idle:

@@ -50,7 +50,18 @@ def replay(
         }
         for item in (found if all_decisions else changed)
     ]
-    columns = ["subject", "date", "made by", "decision", "dose", "from record", f"under {under}", "dose there", "changed", "why"]
+    columns = [
+        "subject",
+        "date",
+        "made by",
+        "decision",
+        "dose",
+        "from record",
+        f"under {under}",
+        "dose there",
+        "changed",
+        "why",
+    ]
     print_rows(rows, columns, format, f"{len(changed)} of {len(found)} decisions would change under {under}")
     if changed:
         raise typer.Exit(1)

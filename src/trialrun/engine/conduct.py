@@ -148,7 +148,8 @@ def _treatments_due(plan: Plan, subjects: Subjects, day: int, deciding: BoolArra
     if day <= 0:
         return np.ones(subjects.n, dtype=np.bool_)
     _, cycle_day = subjects.dosing.clock(plan, day)
-    return deciding | (cycle_day == 0) | (cycle_day == plan.give[1] + 1) | (day % 7 == 0)
+    due = deciding | (cycle_day == 0) | (cycle_day == plan.give[1] + 1) | (day % 7 == 0)
+    return np.asarray(due, dtype=np.bool_)
 
 
 def _order_treatments(subjects: Subjects, plan: Plan, day: int, rows: IntArray, orders: Orders, log: Log) -> None:

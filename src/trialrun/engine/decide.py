@@ -11,7 +11,7 @@ from trialrun.engine.source import BoolArray, FloatArray, IntArray
 from trialrun.plan.calendar import Plan
 from trialrun.plan.dosing import NEVER, Dosing
 from trialrun.protocol.version import RuleTable
-from trialrun.rules import TRUE, Columns, evaluate, evaluate_table
+from trialrun.rules import TRUE, Columns, TableResult, evaluate, evaluate_table
 
 
 class Act(IntEnum):
@@ -59,10 +59,10 @@ DISCONTINUATION, MODIFICATION, STEP = 0, 1, 2
 BELOW_LOWEST = -3  # the row number of a stop because there is no lower level
 
 
-def _verbs(table: RuleTable, row: IntArray, verb: str) -> BoolArray:
-    """Where the row that holds says this verb; no row (-1) says nothing."""
+def _says(table: RuleTable, result: TableResult, verb: str) -> BoolArray:
+    """Where the table is determined and the row that applies says this verb; no row (-1) says nothing."""
     says = np.array([item.then.verb == verb for item in table.table.rows] + [False])
-    return np.asarray(says[row], dtype=np.bool_)
+    return np.asarray(says[result.row] & ~result.undetermined, dtype=np.bool_)
 
 
 def _resume_steps(table: RuleTable, hold_row: IntArray) -> IntArray:
@@ -91,17 +91,17 @@ def decide(plan: Plan, columns: Columns, dosing: Dosing, day: int, rows: IntArra
     cycle_day = cycle_day[rows]
     held_by = dosing.hold_row[rows]
 
-    by_stop = _verbs(stop_table, stops.row, "stop")
-    by_safety_stop = _verbs(safety_table, safety.row, "stop")
-    by_hold = _verbs(safety_table, safety.row, "hold")
-    by_reduce = _verbs(safety_table, safety.row, "reduce")
+    by_stop = _says(stop_table, stops, "stop")
+    by_safety_stop = _says(safety_table, safety, "stop")
+    by_hold = _says(safety_table, safety, "hold")
+    by_reduce = _says(safety_table, safety, "reduce")
     unknown = stops.undetermined | safety.undetermined
     released = _released(safety_table, columns, held_by)
 
     may_step = started & (held_by == -1) & (index < plan.levels.size - 1)
     if plan.step_at_cycle_start:
         may_step &= cycle_day == 0
-    wants_step = _verbs(step_table, step.row, "step_up") & may_step
+    wants_step = _says(step_table, step, "step_up") & may_step
     caps = np.array([np.inf if cap is None else cap.value for cap in step_table.caps] + [np.inf])
     upper = plan.levels[np.minimum(index + 1, plan.levels.size - 1)]
     wants_step &= upper <= caps[step.row] * (1 + 1e-9)
@@ -109,7 +109,7 @@ def decide(plan: Plan, columns: Columns, dosing: Dosing, day: int, rows: IntArra
     act = np.full(m, Act.DOSE, dtype=np.int64)
     table = np.full(m, STEP, dtype=np.int64)
     row = np.where(may_step & ~step.undetermined, step.row, -1)
-    act[_verbs(step_table, step.row, "stay") & may_step] = Act.STAY
+    act[_says(step_table, step, "stay") & may_step] = Act.STAY
     act[step.undetermined & may_step] = Act.STAY
     act[wants_step] = Act.STEP_UP
 

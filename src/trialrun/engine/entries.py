@@ -36,16 +36,27 @@ def derive_tables(
     return {name: _finish(name, table, names, first_dose) for name, table in tables.items()}
 
 
+_LETTERS = {
+    "visits": "V",
+    "findings": "F",
+    "exposures": "X",
+    "adverse_events": "A",
+    "concomitant": "C",
+    "dispositions": "D",
+    "decisions": "Z",
+}
 _DATES = {"day": "date", "end_day": "end_date", "known_day": "known"}
 
 
 def _finish(name: str, table: pl.DataFrame, names: pl.Series, first_dose: date) -> pl.DataFrame:
     """Subject numbers to identifiers, day offsets to dates, entry identifiers, and the columns of the record."""
     dates = [column for column in _DATES if column in table.columns]
-    table = table.sort("day", "row", maintain_order=True)
+    # numbered within the subject, so that a subject's lines are the same in whatever company it was simulated
+    table = table.sort("row", "day", maintain_order=True)
+    number = pl.int_range(1, pl.len() + 1).over("row").cast(pl.String)
     table = table.with_columns(
         subject=names.gather(table["row"].cast(pl.UInt32)),
-        entry=pl.lit(name[:2].upper()) + pl.int_range(1, pl.len() + 1).cast(pl.String).str.zfill(9),
+        entry=pl.concat_str(names.gather(table["row"].cast(pl.UInt32)), pl.lit(f"-{_LETTERS[name]}"), number),
         **{_DATES[column]: pl.lit(first_dose) + pl.duration(days=pl.col(column).cast(pl.Int64)) for column in dates},
     )
     wanted = schema(name)
@@ -159,7 +170,7 @@ def _events(log: Log) -> pl.DataFrame:
         for item in observed.events
         if item.rows.size
     ]  # fmt: skip
-    whole = {name: pl.Int64 for name in ("row", "day", "end_day", "known_day")}
+    whole = dict.fromkeys(("row", "day", "end_day", "known_day"), pl.Int64)
     empty = pl.DataFrame(schema={**whole, "grade": pl.Float64, "term": pl.String})
     return pl.concat([empty, *parts], how="diagonal")
 
@@ -204,7 +215,7 @@ def _dispositions(log: Log) -> pl.DataFrame:
     for decisions in log.decided:
         stopped = decisions.act == Act.STOP
         if stopped.any():
-            reasons = [_stop_reason(decisions, index) for index in np.flatnonzero(stopped)]
+            reasons = [_stop_reason(decisions, int(index)) for index in np.flatnonzero(stopped)]
             parts.append(
                 pl.DataFrame(
                     {"row": decisions.rows[stopped], "day": np.full(int(stopped.sum()), decisions.day)}

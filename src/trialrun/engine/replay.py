@@ -8,7 +8,8 @@ from datetime import date
 
 import polars as pl
 
-from trialrun.engine.today import Certificate, decide_on
+from trialrun.engine.certificate import Certificate
+from trialrun.engine.today import decide_on
 from trialrun.protocol.version import Protocol
 from trialrun.record import Record
 

@@ -68,7 +68,7 @@ class Subjects:
     @property
     def followed(self) -> BoolArray:
         """Who has not left the study."""
-        return self.left == NEVER
+        return np.asarray(self.left == NEVER, dtype=np.bool_)
 
 
 def apply_observed(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from trialrun import __version__
+from trialrun.engine.certificate import Certificate, Considered, undecided
 from trialrun.engine.conduct import Log, conduct
 from trialrun.engine.decide import BELOW_LOWEST, Act, Decisions
 from trialrun.engine.entries import rule_name
@@ -19,80 +19,9 @@ from trialrun.engine.subjects import Subjects
 from trialrun.plan.calendar import Plan, plan_version
 from trialrun.protocol.version import Protocol, RuleTable
 from trialrun.record import Record
-from trialrun.rules import Columns, Explanation, explain
+from trialrun.rules import Columns, explain
 from trialrun.vocab.days import study_day
 from trialrun.vocab.problems import TrialrunError
-
-_EARLY = "a cycle may start this many days before its planned day: the window before the visit of its first day"
-
-
-@dataclass(frozen=True, slots=True)
-class Considered:
-    """One row of a table as it stood on the day: its verdict and the explanation."""
-
-    table: str
-    row: str
-    verdict: str
-    explanation: Explanation | None
-
-
-@dataclass(frozen=True, slots=True)
-class Certificate:
-    """A decision about one subject on one day with everything it rests on.
-
-    `dose` is what is to be taken on the day (0 = none); `data` the entries used, with dates; `waits_for` what an
-    undetermined decision needs.
-    """
-
-    subject: str
-    on: date
-    study_day: int | None
-    cycle: int | None
-    cycle_day: int | None
-    action: str
-    dose: float | None
-    unit: str | None
-    level: float | None
-    version: str | None
-    version_hash: str | None
-    version_because: str
-    protocol: str
-    rule: str | None
-    section: str | None
-    says: str | None
-    status: str | None
-    source: str | None
-    reason: str
-    considered: tuple[Considered, ...]
-    data: tuple[dict[str, Any], ...]
-    waits_for: tuple[str, ...]
-    notes: tuple[str, ...]
-    record_hash: str
-    program: str = f"trialrun {__version__}"
-
-    def as_dict(self) -> dict[str, Any]:
-        """The certificate as plain values for JSON."""
-        plain = {
-            name: getattr(self, name)
-            for name in self.__dataclass_fields__
-            if name not in ("considered", "data", "waits_for", "notes", "on")
-        }
-        return {
-            **plain,
-            "on": self.on.isoformat(),
-            "waits_for": list(self.waits_for),
-            "notes": list(self.notes),
-            "data": [dict(item) for item in self.data],
-            "considered": [
-                {
-                    "table": item.table,
-                    "row": item.row,
-                    "verdict": item.verdict,
-                    "why": item.explanation.as_dict() if item.explanation else None,
-                }
-                for item in self.considered
-            ],
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,37 +87,21 @@ def decide_on(protocol: Protocol, record: Record, subject: str, on: date, under:
     because = f"asked for by name ({under})" if under else holds.because
     if name is None or name not in protocol.versions:
         reason = "no protocol version holds" if name is None else f"the protocol file has no version {name!r}"
-        return _no_decision(protocol, known, subject, on, because, reason, tuple(holds.missing))
+        return undecided(protocol.study.id, known.content_hash, subject, on, because, reason, holds.missing)
     try:
         followed = _follow(protocol, known, subject, on, under)
     except TrialrunError as error:
         texts = tuple(str(problem) for problem in error.problems)
-        return _no_decision(protocol, known, subject, on, because, "the record cannot be followed", texts)
+        said = "the record cannot be followed"
+        return undecided(protocol.study.id, known.content_hash, subject, on, because, said, texts)
     if not followed.log.decided or followed.log.decided[-1].day != followed.recorded.today:
         left = int(followed.subjects.left[0])
         ended = int(followed.subjects.dosing.ended[0])
         gone = left if left > -(10**6) else ended
         when = followed.recorded.origin + timedelta(days=gone)
-        return _no_decision(protocol, known, subject, on, because, f"treatment ended on {when}", (), action="off treatment")
+        said = f"treatment ended on {when}"
+        return undecided(protocol.study.id, known.content_hash, subject, on, because, said, (), "off treatment")
     return _certificate(protocol, known, subject, on, because, followed)
-
-
-def _no_decision(
-    protocol: Protocol,
-    record: Record,
-    subject: str,
-    on: date,
-    because: str,
-    reason: str,
-    waits_for: tuple[str, ...],
-    action: str = "undetermined",
-) -> Certificate:
-    return Certificate(
-        subject=subject, on=on, study_day=None, cycle=None, cycle_day=None, action=action, dose=None, unit=None, level=None,
-        version=None, version_hash=None, version_because=because, protocol=protocol.study.id, rule=None, section=None,
-        says=None, status=None, source=None, reason=reason, considered=(), data=(), waits_for=waits_for,
-        notes=(), record_hash=record.content_hash,
-    )  # fmt: skip
 
 
 def _certificate(
@@ -225,7 +138,7 @@ def _certificate(
         source=protocol.study.sources[table.part.source if row >= 0 else version.treatment.source],
         reason=_reason(decisions, table, columns, plan),
         considered=considered,
-        data=tuple(_data(columns, recorded)),
+        data=_data(considered, recorded),
         waits_for=waits,
         notes=_notes(followed, on),
         record_hash=record.content_hash,
@@ -259,7 +172,7 @@ def _reason(decisions: Decisions, table: RuleTable, columns: Columns, plan: Plan
         return f"no rule changes the dose{rest}"
     rule = table.table.rows[row]
     if act is Act.UNDETERMINED:
-        return f"{table.name}.{table.row_names[row]} cannot be answered; the dose is withheld" if rule.when else "withheld"
+        return f"{table.name}.{table.row_names[row]} cannot be answered; the dose is withheld"
     if act is Act.RESUME and rule.then.until is not None:
         return f"the hold has ended: {rule.then.until.text}"
     if rule.when is None:
@@ -267,24 +180,33 @@ def _reason(decisions: Decisions, table: RuleTable, columns: Columns, plan: Plan
     return f"{rule.when.text}: {rule.then.text}"
 
 
-def _data(columns: Columns, recorded: RecordedSubject) -> list[dict[str, Any]]:
-    """The results that the rules looked at: the last value of each test with its date and entry."""
-    found = []
-    findings = recorded.tables["findings"].filter(pl.col("date") <= recorded.origin + timedelta(days=recorded.today))
-    for test in findings["test"].unique(maintain_order=True):
-        latest = findings.filter(pl.col("test") == test).sort("date").tail(1).row(0, named=True)
-        found.append(
-            {
-                "entry": latest["entry"],
-                "test": test,
-                "value": latest["value"] if latest["value"] is not None else latest["text"],
-                "unit": latest["unit"],
-                "low": latest["low"],
-                "high": latest["high"],
-                "date": latest["date"].isoformat(),
-            }
-        )
-    return found
+def _data(considered: tuple[Considered, ...], recorded: RecordedSubject) -> tuple[dict[str, Any], ...]:
+    """The entries that the rules looked at, found by term and day."""
+    used = {
+        (item.term, item.day): None
+        for part in considered
+        if part.explanation is not None
+        for item in part.explanation.all_used()
+        if item.day is not None
+    }
+    found: dict[str, dict[str, Any]] = {}
+    for table, name in (("findings", "test"), ("adverse_events", "term")):
+        frame = recorded.tables[table]
+        for term, day in used:
+            when = recorded.origin + timedelta(days=int(day))
+            for row in frame.filter((pl.col(name) == term) & (pl.col("date") == when)).iter_rows(named=True):
+                value = row.get("value")
+                found[row["entry"]] = {
+                    "entry": row["entry"],
+                    "term": term,
+                    "value": row.get("text") if value is None else value,
+                    "grade": row.get("grade"),
+                    "unit": row.get("unit"),
+                    "low": row.get("low"),
+                    "high": row.get("high"),
+                    "date": when.isoformat(),
+                }
+    return tuple(found.values())
 
 
 def _notes(followed: _Followed, on: date) -> tuple[str, ...]:
