@@ -18,6 +18,7 @@ from trialrun.protocol.version import Version
 from trialrun.protocol.vocabulary import RESPONSES
 from trialrun.rules import History, evaluate_table
 from trialrun.vocab.days import study_day
+from trialrun.vocab.problems import Problem
 
 _ROW = np.zeros(1, dtype=np.int64)
 
@@ -157,3 +158,49 @@ def conditional_visits(version: Version) -> list[Mapping[str, str | int | list[s
         for name, visit in version.visits.items()
         if visit.when is not None
     ]
+
+
+def check_planned(plan: Plan, cycles: int = 13) -> list[Problem]:
+    """What the planned doses show of a version: a target that is not reached, a step that no plan can decide.
+
+    13 cycles are a year of 28 days each: a target that takes longer is worth a warning.
+    """
+    version = plan.version
+    days = list(plan_doses(plan, cycles))
+    problems = []
+    if max(day.dose for day in days) < plan.levels[plan.target] * (1 - 1e-9):
+        problems.append(
+            Problem(
+                "target-not-reached",
+                f"version {version.name}: the planned doses do not reach the target in {cycles} cycles",
+                f"at most {Amount(max(day.dose for day in days), plan.unit)}",
+                str(version.treatment.target),
+                version.source.location(("treatment", "target")),
+                "warning",
+            )
+        )
+    above = [day for day in days if day.dose > plan.levels[plan.target] * (1 + 1e-9)]
+    if above:
+        problems.append(
+            Problem(
+                "target-passed",
+                f"version {version.name}: the planned dose passes the target",
+                f"{Amount(above[0].dose, plan.unit)} on study day {above[0].study_day}",
+                f"at most {version.treatment.target}",
+                version.source.location(("treatment", "target")),
+                "warning",
+            )
+        )
+    waiting = next((day for day in days if day.waits_for), None)
+    if waiting is not None:
+        problems.append(
+            Problem(
+                "planned-step-open",
+                f"version {version.name}: the planned doses leave out steps that depend on what no plan can know",
+                ", ".join(waiting.waits_for),
+                None,
+                version.source.location(("step_up",)),
+                "note",
+            )
+        )
+    return problems

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from trialrun.protocol.document import Amount
+from trialrun.protocol.prose import window_text
 from trialrun.protocol.version import Protocol, Version
 from trialrun.vocab.problems import Problem
 
@@ -25,7 +26,7 @@ _HEADINGS = {
     "concomitant": "Other treatments",
     "activities": "Activities",
     "visits": "Visits",
-    "visits_note": "Visits",
+    "schedule": "Visits",
     "response": "Response",
     "criteria": "Criteria used",
     "study_rules": "Rules for the study as a whole",
@@ -232,13 +233,13 @@ def _changes(
         details = tuple(
             Detail(_FIELDS.get(field, field.replace("_", " ")), _shown(field, before.get(field)),
                    _shown(field, after.get(field)))
-            for field in {**before, **after}
+            for field in sorted({**before, **after}, key=_rank)
             if _normal(before.get(field)) != _normal(after.get(field))
         )  # fmt: skip
-        if path not in old:
-            yield path, name, "added", details
-        elif path not in new:
-            yield path, old_name, "removed", details
+        if path not in old or path not in new:
+            # what a part does not have needs no line when the whole part comes or goes
+            told = tuple(item for item in details if "no" not in (item.before, item.after))
+            yield path, name or old_name, "removed" if path in old else "added", told
         elif details:
             yield path, name, "changed", details
         elif len(path) == 3 and (move := _move(path, list(old), list(new))) is not None:
@@ -253,6 +254,14 @@ def _move(path: tuple[str, ...], old: list[tuple[str, ...]], new: list[tuple[str
     if any(block.b <= again.index(path) < block.b + block.size for block in blocks):
         return None
     return Detail("place among the kept rows", str(both.index(path) + 1), str(again.index(path) + 1))
+
+
+_SECONDARY = ("says", "status", "source", "note")
+
+
+def _rank(field: str) -> int:
+    """What decides first, then the sentence and where it comes from; otherwise as in the file."""
+    return _SECONDARY.index(field) + 1 if field in _SECONDARY else 0
 
 
 def _normal(value: Any) -> Any:
@@ -278,7 +287,7 @@ def _shown(field: str, value: Any) -> str | None:
     if field == "give":
         return f"days {value[0]} to {value[1]}"
     if field == "window":
-        return f"{value[0]} days before to {value[1]} days after"
+        return window_text(*value)
     if field == "cycles":
         return f"{value[0]} onwards" if value[1] is None else f"{value[0]} to {value[1]}"
     if field in ("cycle", "every", "after"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
@@ -74,21 +74,11 @@ def _read_date(value: Any) -> Any:
     raise ValueError("should be a date such as 2007-03-01")
 
 
-class Amount(tuple[float, str]):
+class Amount(NamedTuple):
     """A dose with its UCUM unit."""
 
-    __slots__ = ()
-
-    def __new__(cls, value: float, unit: str) -> Amount:
-        return super().__new__(cls, (value, unit))
-
-    @property
-    def value(self) -> float:
-        return self[0]
-
-    @property
-    def unit(self) -> str:
-        return self[1]
+    value: float
+    unit: str
 
     def __str__(self) -> str:
         return f"{self.value:g} {self.unit}"
@@ -263,6 +253,13 @@ class VisitPart(Part):
         return self
 
 
+class SchedulePart(Sourced):
+    """Where the visits, their days and their windows come from."""
+
+    section: str
+    says: str
+
+
 class ResponsePart(Part):
     standard: Literal["NCI-WG-1996", "iwCLL-2008", "iwCLL-2018"]
     status: Status
@@ -295,7 +292,7 @@ class VersionPart(Sourced):
     concomitant: dict[str, ConcomitantPart] = {}
     activities: dict[str, ActivityPart]
     visits: dict[str, VisitPart]
-    visits_note: str | None = None
+    schedule: SchedulePart
     response: ResponsePart
     criteria: dict[str, StandardPart]
     study_rules: dict[str, StudyRulePart]

@@ -210,7 +210,10 @@ class _Teller:
         yield Grid(moment, ("Row", "If", "Then", "As written in the file"), tuple(rows))
 
     def schedule(self) -> Iterable[Block]:
-        visits = self.version.visits
+        visits = dict(sorted(self.version.visits.items(), key=lambda item: _order(item[1])))
+        part = self.version.part.schedule
+        line = self.version.source.location(("schedule",)).line
+        yield Statement("visits", part.section, _flow(part.says), None, None, self.mark(part), line)
         grid = []
         for name, activity in self.version.activities.items():
             marks = tuple("×" if name in visit.does else "" for visit in visits.values())
@@ -225,8 +228,6 @@ class _Teller:
             if item.tests
         )
         yield Grid("What is measured", ("Activity", "Measured"), measured)
-        if self.version.part.visits_note:
-            yield Paragraph(_flow(self.version.part.visits_note))
 
     def label(self, word: str) -> str:
         return _plain_label(self.version.vocabulary[word]) if word in self.version.vocabulary else word
@@ -260,12 +261,31 @@ class _Teller:
         yield Grid("Words of this protocol", ("Word", "Label", "Kind", "Meaning", "Rule"), rows)
 
 
+def _order(visit: VisitPart) -> tuple[int, int, int]:
+    """Visits in order of time: before treatment, by cycle and day, then those on a condition."""
+    first_cycle = visit.cycles[0] if visit.cycles else 0
+    return int(visit.when is not None), first_cycle, visit.day or 0
+
+
+def window_text(before: int, after: int) -> str:
+    """A visit window in words."""
+
+    def days(count: int) -> str:
+        return f"{count} day" if count == 1 else f"{count} days"
+
+    if before == after:
+        return f"± {days(before)}" if before else "on the day"
+    early = f"{days(before)} before" if before else "the day"
+    late = f"{days(after)} after" if after else "the day"
+    return f"{early} to {late}"
+
+
 def _when(visit: VisitPart) -> tuple[str, str, str]:
     if visit.when is not None:
         often = f"every {visit.every} days" if visit.every is not None else f"{visit.after} days after"
         return often, "", f"while the dose is {visit.when}" if visit.every is not None else f"once {visit.when}"
     before, after = visit.window or (0, 0)
-    window = f"{before} days before to {after} days after" if before or after else "on the day"
+    window = window_text(before, after)
     if visit.cycles is None:
         return f"study day {visit.day}", window, "before the first dose"
     first, last = visit.cycles
@@ -306,7 +326,7 @@ def read_aloud(expression: str, vocabulary: Mapping[str, Term]) -> str:
     def word(match: re.Match[str]) -> str:
         # a word right after a number is a unit
         before = text[: match.start()].rstrip()
-        if before[-1:].isdigit() or before[-1:] in "/×^":
+        if before and (before[-1].isdigit() or before[-1] in "/×^"):
             return match.group()
         term = vocabulary.get(match.group())
         return _plain_label(term) if term is not None else match.group()

@@ -84,7 +84,7 @@ def _statement(section: Section, block: Statement) -> str:
     number = f'<span class="number">{escape(block.section)}</span>' if block.section else ""
     chip = f'<span class="chip {status}">{status}</span>' if status else ""
     lines = [f"<p>{escape(block.says)}</p>"]
-    if block.reads:
+    if block.reads and block.reads != block.expression:
         lines.append(f'<p class="reads">{escape(block.reads)}</p>')
     if block.expression:
         lines.append(f"<p><code>{escape(block.expression)}</code></p>")

@@ -18,7 +18,7 @@ def print_prose(prose: Prose, file: TextIO | None = None, width: int | None = No
     console = Console(file=file, width=width, highlight=False)
 
     def say(text: Text, indent: int) -> None:
-        console.print(Padding(text, (0, 0, 0, indent)))
+        console.print(Padding(text, (0, 0, 0, indent), expand=False))
 
     console.print(Text(prose.title, style="bold"))
     facts = Table.grid(padding=(0, 2))

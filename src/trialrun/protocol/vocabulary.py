@@ -19,33 +19,41 @@ def _number(name: str, label: str, unit: str, low: float, high: float) -> Term:
     return Term(name=name, kind="number", unit=unit, source="state", label=label, low=low, high=high)
 
 
-_STATES: tuple[Term, ...] = (
-    _number("age", "age in completed years on the day", "a", 0, 130),
-    _number("day", "days since the first dose (first dose = 0, the day before = -1)", "d", -1000, 10000),
-    _number("cycle", "cycle number; 0 before the first dose; on the day a cycle starts, that cycle", "1", 0, 500),
-    _number("cycle_day", "day of the cycle, counted from 1; 0 before the first dose", "1", 0, 1000),
-    _number("dose", "dose given on the last day or ordered now, a day", "mg", 0, 1000),
-    _number("level_dose", "dose of the present level, whether it is given or held", "mg", 0, 1000),
-    _number("days_at_level", "days on which the present level was taken", "d", 0, 10000),
-    _number("cycles_at_level", "cycles begun at the present level and left behind", "1", 0, 500),
-    _number("days_held", "days of the present hold; 0 when there is none", "d", 0, 10000),
-    _number("days_off_unplanned", "planned dosing days without drug since the last dose", "d", 0, 10000),
-    _number("reductions", "dose reductions so far", "1", 0, 100),
-    _number("cycles_since_cr", "cycles begun since complete response was first found; 0 without one", "1", 0, 500),
-    Term(
-        name="response",
-        kind="category",
-        unit=None,
-        source="state",
-        label="response at the last assessment",
-        values=RESPONSES,
+_STATES: tuple[tuple[Term, str], ...] = (
+    (_number("age", "age", "a", 0, 130), "age in completed years on the day"),
+    (
+        _number("day", "days since the first dose", "d", -1000, 10000),
+        "the day of the first dose is 0, the day before -1",
     ),
-    Term(name="consented", kind="truth", unit=None, source="state", label="consent to this version is on record"),
+    (_number("cycle", "cycle", "1", 0, 500), "0 before the first dose; on the day a cycle starts, that cycle"),
+    (_number("cycle_day", "day of the cycle", "1", 0, 1000), "counted from 1; 0 before the first dose"),
+    (_number("dose", "dose of the day", "mg", 0, 1000), "what was given last or is ordered now, a day; 0 while held"),
+    (_number("level_dose", "dose of the present level", "mg", 0, 1000), "a day, whether it is given or held"),
+    (_number("days_at_level", "days taken at the present level", "d", 0, 10000), "days on which the drug was taken"),
+    (_number("cycles_at_level", "cycles begun at the present level", "1", 0, 500), "by taking a dose of that level"),
+    (_number("days_held", "days of the present hold", "d", 0, 10000), "0 when there is none"),
+    (
+        _number("days_off_unplanned", "planned dosing days without drug since the last dose", "d", 0, 10000),
+        "held, withheld or missed",
+    ),
+    (_number("reductions", "dose reductions so far", "1", 0, 100), "each fall to a lower level"),
+    (
+        _number("cycles_since_cr", "cycles begun since complete response was found", "1", 0, 500),
+        "0 without complete response",
+    ),
+    (
+        Term(name="response", kind="category", unit=None, source="state", label="response", values=RESPONSES),
+        "at the last assessment; `not assessed` before the first",
+    ),
+    (
+        Term(name="consented", kind="truth", unit=None, source="state", label="consent is on record"),
+        "to the version that would hold",
+    ),
 )
 
 
-def state_terms() -> tuple[Term, ...]:
-    """The states that the system keeps for every subject, with their units."""
+def state_terms() -> tuple[tuple[Term, str], ...]:
+    """The states that the system keeps for every subject, with their units and what exactly they say."""
     return _STATES
 
 
@@ -74,7 +82,7 @@ def read_vocabulary(
         )
         for test in all_tests().values()
     }
-    vocabulary.update((term.name, term) for term in _STATES)
+    vocabulary.update((term.name, term) for term, _ in _STATES)
     problems: list[Problem] = []
     for name, part in terms.items():
         location = source.location(("terms", name))

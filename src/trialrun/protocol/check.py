@@ -1,0 +1,88 @@
+"""All static checks of a protocol that could be read, and its cases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from trialrun.protocol.cases import Case, cases_file, read_cases, run_cases
+from trialrun.protocol.check_content import check_content, check_unused
+from trialrun.protocol.check_levels import check_levels
+from trialrun.protocol.check_schedule import check_schedule
+from trialrun.protocol.coverage import check_coverage
+from trialrun.protocol.diff import idle_changes
+from trialrun.protocol.version import Protocol, Version
+from trialrun.vocab.problems import Problem, TrialrunError
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What was found, in order of the lines; `cases` counts those run for each version, `failed` those that failed."""
+
+    problems: tuple[Problem, ...]
+    cases: dict[str, int]
+    failed: dict[str, int]
+
+
+def check_protocol(protocol: Protocol) -> Checked:
+    """Check every version and run the cases beside the file.
+
+    Errors are contradictions and what would make a rule never or wrongly decide, warnings are what is probably not
+    meant, notes are worth a look.
+    """
+    problems: list[Problem] = []
+    for version in protocol.versions.values():
+        problems += check_content(version)
+        problems += check_schedule(version)
+        problems += check_levels(version)
+        problems += _check_amendment(protocol, version)
+    problems += check_unused(protocol)
+    cases, found = _cases(protocol)
+    problems += found
+    results = run_cases(protocol, cases)
+    problems += [result.problem for result in results if result.problem is not None]
+    if cases:
+        problems += check_coverage(protocol, results)
+    names = list(protocol.versions)
+    return Checked(
+        tuple(_in_order(problems)),
+        {name: sum(result.case.version == name for result in results) for name in names},
+        {name: sum(result.case.version == name and result.problem is not None for result in results) for name in names},
+    )
+
+
+def _check_amendment(protocol: Protocol, version: Version) -> list[Problem]:
+    problems = idle_changes(protocol, version)
+    if version.amendment is not None:
+        base = protocol.version(version.amendment.amends)
+        if version.date <= base.date:
+            problems.append(
+                Problem(
+                    "date-order",
+                    f"the amendment is not later than {base.name}, which it amends",
+                    version.date.isoformat(),
+                    f"a date after {base.date.isoformat()}",
+                    version.source.location(("date",)),
+                )
+            )
+    return problems
+
+
+def _cases(protocol: Protocol) -> tuple[list[Case], list[Problem]]:
+    if not cases_file(protocol).exists():
+        location = protocol.source.location(("versions",))
+        message = "there are no cases beside the protocol, so no rule has been tried"
+        return [], [Problem("no-cases", message, None, str(cases_file(protocol)), location, "warning")]
+    try:
+        return read_cases(protocol)
+    except TrialrunError as error:
+        return [], list(error.problems)
+
+
+def _in_order(problems: Iterable[Problem]) -> list[Problem]:
+    """Each once (an amendment inherits what it does not change), by file and line."""
+    once: dict[tuple[object, ...], Problem] = {}
+    for problem in problems:
+        place = (problem.location.file, problem.location.line, problem.location.column)
+        once.setdefault((problem.code, problem.message, problem.found, place), problem)
+    return sorted(once.values(), key=lambda item: (item.location.file or "", item.location.line or 0))

@@ -1,0 +1,167 @@
+"""Checks of what a version says: thresholds, sources, reasons, words and activities that nothing uses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from trialrun.protocol.names import cited_sources
+from trialrun.protocol.version import Protocol, Version
+from trialrun.rules import Rule
+from trialrun.rules.nodes import Change, Compare, Constant, Multiple, Named, Predicate, children
+from trialrun.vocab.problems import Location, Problem
+
+NO_SOURCE = "assumed"  # the key of `study.sources` under which a file says that there is no source
+
+_FACTORS = (0.05, 100.0)  # multiples of a limit or of baseline outside this are slips (assumed)
+_DOSES = ("dose", "level_dose")
+_OF_ITS_UNIT = ("current", "state", "first", "last", "baseline", "lowest", "highest")
+
+
+def check_content(version: Version) -> list[Problem]:
+    """Thresholds that cannot be meant, statements without a source, reasons that are not listed."""
+    problems = [problem for rule in all_rules(version) for problem in _check_thresholds(version, rule)]
+    return [*problems, *_check_sources(version), *_check_reasons(version)]
+
+
+def check_unused(protocol: Protocol) -> list[Problem]:
+    """Notes on what stands in the file and is used by no version: sources, terms, activities."""
+    versions = protocol.versions.values()
+    cited = {key for version in versions for _, key in cited_sources(version.source.data)}
+    cited |= {word for version in versions for note in _notes(version.source.data) for word in _words(note)}
+    used = {name for version in versions for rule in all_rules(version) for name in _named(version, rule)}
+    problems = [
+        _unused(protocol, ("study", "sources", key), "the source is never cited", key)
+        for key in protocol.study.sources
+        if key not in cited and key != NO_SOURCE
+    ]
+    problems += [
+        _unused(protocol, ("terms", name), "no rule of any version uses this word", name)
+        for name in protocol.terms
+        if name not in used
+    ]
+    for version in versions:
+        done = {activity for visit in version.visits.values() for activity in visit.does}
+        for name in version.activities:
+            if name not in done:
+                location = version.source.location(("activities", name))
+                problems.append(
+                    Problem("unused", "no visit does this activity", name, "a visit with it", location, "note")
+                )
+    return problems
+
+
+def all_rules(version: Version) -> list[Rule]:
+    """Every rule of a version: about one subject, derived terms, about the study."""
+    derived = [term.definition for term in version.vocabulary.values() if term.definition is not None]
+    return [*version.rules().values(), *derived, *(item.criterion.rule for item in version.study_rules)]
+
+
+def nodes(node: Predicate) -> Iterator[Predicate]:
+    """A predicate and all below it."""
+    yield node
+    for child in children(node):
+        yield from nodes(child)
+
+
+def _unused(protocol: Protocol, path: tuple[str, ...], message: str, name: str) -> Problem:
+    return Problem("unused", message, name, "a use of it, or its removal", protocol.source.location(path), "note")
+
+
+def _notes(data: object) -> Iterator[str]:
+    if isinstance(data, dict):
+        for key, value in data.items():
+            if key in ("note", "because") and isinstance(value, str):
+                yield value
+            else:
+                yield from _notes(value)
+    elif isinstance(data, list):
+        for value in data:
+            yield from _notes(value)
+
+
+def _words(text: str) -> list[str]:
+    return "".join(letter if letter.isalnum() or letter in "_-" else " " for letter in text).split()
+
+
+def _named(version: Version, rule: Rule) -> set[str]:
+    """Terms by their own names, derived ones included, and the events that study rules count."""
+    found = set(rule.terms) | {node.text for node in nodes(rule.node) if isinstance(node, Named)}
+    prefix = "subjects_with_"
+    return found | {name.removeprefix(prefix) for name in found if name.startswith(prefix)}
+
+
+def _check_thresholds(version: Version, rule: Rule) -> Iterable[Problem]:
+    levels = [level.value for level in version.treatment.levels]
+    for node in nodes(rule.node):
+        if not isinstance(node, Compare):
+            continue
+        for side, other in ((node.left, node.right), (node.right, node.left)):
+            if isinstance(side, Multiple) and not _FACTORS[0] <= side.factor <= _FACTORS[1]:
+                expected = f"a multiple from {_FACTORS[0]:g} to {_FACTORS[1]:g}"
+                yield _implausible(rule.location, node.text, expected)
+            if not isinstance(side, Constant) or isinstance(other, Change | Constant | Multiple):
+                continue
+            item = other.input
+            words = version.vocabulary if item.term in version.vocabulary else version.study_words
+            term = words[item.term]
+            grades = item.remember in ("event", "worst grade")
+            low, high = (0.0, 5.0) if grades else (term.low, term.high)
+            if not grades and item.remember not in _OF_ITS_UNIT:
+                continue
+            if (low is not None and side.value < low) or (high is not None and side.value > high):
+                unit = "" if grades or term.unit in (None, "1") else f" {term.unit}"
+                yield _implausible(rule.location, node.text, f"a value from {low:g} to {high:g}{unit}")
+            elif item.term in _DOSES and side.value != 0 and side.value not in levels:
+                shown = ", ".join(map(str, version.treatment.levels))
+                yield Problem(
+                    "dose-off-levels",
+                    "the rule compares the dose with one that is not a level",
+                    node.text,
+                    f"one of {shown}",
+                    rule.location,
+                    "warning",
+                )
+
+
+def _implausible(location: Location, text: str, expected: str) -> Problem:
+    return Problem("implausible-threshold", "the threshold is outside what is plausible", text, expected, location)
+
+
+def _check_sources(version: Version) -> Iterable[Problem]:
+    for path, key in cited_sources(version.source.data):
+        parent = version.source.data
+        for part in path[:-1]:
+            parent = parent[part]
+        if parent.get("status") in ("published", "derived") and key == NO_SOURCE:
+            yield Problem(
+                "no-source",
+                f"it is said to be {parent['status']} but names no source",
+                key,
+                "the key of a source, or `status: assumed`",
+                version.source.location(path),
+            )
+
+
+def _check_reasons(version: Version) -> Iterable[Problem]:
+    known = version.part.disposition_reasons
+    for number, (row, reason) in enumerate(
+        zip(version.discontinuation.table.rows, version.discontinuation.reasons, strict=True)
+    ):
+        at = ("discontinuation", "rows", number)
+        if reason is not None and reason not in known:
+            yield Problem(
+                "unknown-reason",
+                "the reason is not one of the disposition reasons",
+                repr(reason),
+                "one of " + "; ".join(known),
+                version.source.location((*at, "reason")),
+            )
+        if row.then.verb == "stop" and reason is None:
+            yield Problem(
+                "no-reason",
+                "the row ends treatment without saying for which reason",
+                row.then.text,
+                "`reason:` with one of " + "; ".join(known),
+                version.source.location(at),
+                "warning",
+            )
