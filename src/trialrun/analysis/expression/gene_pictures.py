@@ -99,8 +99,7 @@ def draw_heat_map(signature: Signature) -> Picture:
         )
         grid[0].set_yticks([0], [comparison.group])
         grid[0].tick_params(length=0, labelbottom=False)
-        colours = _diverging()
-        colours.set_bad("#DDDDDD")
+        colours = _diverging().with_extremes(bad="#DDDDDD")
         image = grid[1].imshow(
             np.ma.masked_invalid(values), aspect="auto", cmap=colours, vmin=-limit, vmax=limit, interpolation="nearest"
         )

@@ -155,7 +155,7 @@ def _summary(signature: Signature) -> str:
     )
     prior = model.moderated.prior
     facts = f"Prior: {prior.common_df:.4g} degrees of freedom, variance {prior.typical_variance:.4g}."
-    return f"<section id='summary'><p class='lead'>{sentence}</p><p>{facts} {_themes(signature)}</p></section>"
+    return f"<h2 id='summary'>Summary</h2><p class='lead'>{sentence}</p><p>{facts} {_themes(signature)}</p>"
 
 
 def _themes(signature: Signature) -> str:

@@ -73,6 +73,9 @@ def finish_picture(figure: Figure, name: str, title: str, caption: str) -> Pictu
     """Render to SVG and PNG (200 dots an inch); no date is written, so that equal data give equal files."""
     with rc_context(_STYLE):
         png, svg = io.BytesIO(), io.StringIO()
+        # The layout is found once; saving would find it again for each format.
+        figure.draw_without_rendering()
+        figure.set_layout_engine(None)
         figure.savefig(png, format="png", dpi=200, metadata={"Software": None})
         figure.savefig(svg, format="svg", dpi=200, metadata={"Date": None, "Creator": None})
     text = svg.getvalue()
