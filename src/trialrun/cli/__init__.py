@@ -14,6 +14,7 @@ from trialrun.cli.grade import grade
 from trialrun.cli.plan import plan
 from trialrun.cli.replay import replay
 from trialrun.cli.report import report
+from trialrun.cli.screen import screen
 from trialrun.cli.show import show
 from trialrun.cli.signature import signature
 from trialrun.cli.simulate import compare, simulate
@@ -51,6 +52,7 @@ app.command()(grade)
 app.command()(plan)
 app.command()(replay)
 app.command()(report)
+app.command()(screen)
 app.command()(show)
 app.command()(signature)
 app.command()(simulate)
