@@ -1,14 +1,14 @@
 """The biology, one day at a time: pharmacokinetics, immune activation, leukaemia, marrow, lysis products and kidney.
 
-The equations are those of docs/simulate.md. Subjects stand in blocks of `LANES`, and every loop over the lanes of a block
-is innermost and straight-line, so that the compiler can work on several subjects in one instruction. A block is
-always full (its last subjects are repeated), and how finely a subject's day is cut depends on that subject alone; so a
-subject's numbers are the same bits alone and in any company, order, chunk or thread.
+The equations are those of docs/simulate.md. Subjects stand in blocks of `LANES`, and every loop over the lanes of a
+block is innermost and straight-line, so that the compiler can work on several subjects in one instruction. A block
+is always full (its last subject is repeated), and how finely a subject's day is cut depends on that subject alone;
+so a subject's numbers are the same bits alone and in any company, order, chunk or thread.
 
 Within a day: the drug in gut, blood and effect site is exact (sums of exponentials; clearance follows the kidney
-from day to day and is held constant within the day); the rest goes by the classical Runge-Kutta method of order 4 on a grid
-that is finer after the dose. The difference of each step's last slope and the slope found there anew estimates the error
-(an embedded method of order 3); a subject above `TOLERANCE` repeats the day with the steps halved.
+from day to day and is held constant within the day); the rest goes by the classical Runge-Kutta method of order 4 on
+a grid that is finer after the dose. The difference of each step's last slope and the slope found there anew
+estimates the error (an embedded method of order 3); a subject above `TOLERANCE` repeats the day with halved steps.
 
 Everything that the compiled code reads stands in this file, because Numba's cache on disk looks at no other.
 """
@@ -39,6 +39,7 @@ STATES = (
     *("platelet_precursors", "platelet_transit_1", "platelet_transit_2", "platelet_transit_3", "platelets"),
     *("hemoglobin", "urate", "phosphate", "potassium", "calcium", "creatinine", "filtration"),
     *("oxypurinol", "rasburicase"),
+    *("neutrophil_drive", "platelet_drive", "phosphate_threshold", "potassium_drive"),
     *("cells_born", "cells_lysed", "urate_made", "urate_excreted", "urate_oxidised", "phosphate_excreted"),
     *("precipitated", "potassium_excreted", "calcium_exchanged", "exposure"),
 )
@@ -69,7 +70,8 @@ N_STATES, N_CONSTANTS, N_INPUTS = len(STATES), len(CONSTANTS), len(INPUTS)
 
 def _rows(name: str, fields: tuple[str, ...], first: int) -> Any:
     """Where each row begins in the working array of a block, by name; compiled code reads these as constants."""
-    return namedtuple(name, fields)(*(LANES * (first + i) for i in range(len(fields))))
+    offsets: list[Any] = [LANES * (first + i) for i in range(len(fields))]
+    return namedtuple(name, fields)(*offsets)
 
 
 # The working array of a block: rows of LANES numbers.
@@ -86,13 +88,10 @@ _DRUG = _INPUTS + N_INPUTS * LANES  # the drug over half a step: 8 coefficients 
 _SET = 8 * LANES
 _ERROR = _DRUG + 3 * _SET
 _SIZE = _ERROR + LANES
-_FED, _ADDED, _EXACT = (
-    LANES * 3,
-    LANES * 31,
-    LANES * (N_STATES - 1),
-)  # first rows that feed back, add up, are exact again
+# States before _FED are exact, from there they feed back, from _ADDED they only add up, from _EXACT exact again.
+_FED, _ADDED, _EXACT = (LANES * STATES.index(name) for name in ("activation", "cells_born", "exposure"))
 
-# One day: the sizes of its steps (halved as often as a subject needs), and which of the three coefficient sets they take.
+# One day: the sizes of its steps (halved as often as a subject needs), and which of the three sets of coefficients.
 _STEP = np.array([1 / 32, 1 / 32, 1 / 16, 1 / 8, 1 / 8, 1 / 8, 1 / 8, 1 / 8, 1 / 8, 1 / 8])
 _STEP_SET = np.array([0, 0, 1, 2, 2, 2, 2, 2, 2, 2])
 _WEIGHT = np.array([1 / 6, 1 / 3, 1 / 3, 1 / 6])
@@ -103,8 +102,8 @@ _AHEAD = np.array([0.5, 0.5, 1.0, 0.0])
 def _log(x):  # type: ignore[no-untyped-def]
     """Natural logarithm of a normal positive number, to 2 units in the last place, in plain arithmetic.
 
-    Written out because a call of the C library would keep the compiler from working on several lanes at once (and differs
-    between libraries). x = m 2^e with m from 0.71 to 1.41; log m = 2 artanh((m - 1)/(m + 1)) by its series.
+    Written out because a call of the C library would keep the compiler from working on several lanes at once (and
+    differs between libraries). x = m 2^e with m from 0.71 to 1.41; log m = 2 artanh((m - 1)/(m + 1)) by its series.
     """
     bits = np.float64(x).view(np.uint64) + np.uint64(0x95F619980C433)
     exponent = np.uint64((bits >> np.uint64(52)) | np.uint64(0x4330000000000000)).view(np.float64) - 4503599627371519.0
@@ -140,7 +139,8 @@ def _slopes(w):  # type: ignore[no-untyped-def]
         inflammation = w[_T.inflammation + l]
         effector_1, effector_2 = w[_T.effector_1 + l], w[_T.effector_2 + l]
         excess = activation - tolerance
-        drive = _exp(w[_C.inflammation_power + l] * _log(max(excess, 1e-100)))
+        drive = _exp(w[_C.inflammation_power + l] * _log(max(excess, 1e-30)))
+        drive = drive if excess > 0.0 else 0.0
         drive = drive * w[_C.inflammation_gain + l] * (1.0 - w[_C.steroid_effect + l] * w[_I.steroid + l])
         w[_K.activation + l] = w[_C.activation_rate + l] * (activated - activation)
         w[_K.tolerance + l] = w[_C.tolerance_rate + l] * excess
@@ -166,14 +166,17 @@ def _slopes(w):  # type: ignore[no-untyped-def]
         lysed = w[_C.lysis_rate + l] * dying
         w[_K.blood + l] = egress * (tissue + marrow) - homing - death_blood - killed_blood
         w[_K.tissue + l] = growth_tissue - egress * tissue + share * homing - kill_tissue * tissue
-        w[_K.marrow + l] = growth_marrow - egress * marrow + (1.0 - share) * homing - kill_tissue * marrow
+        marrow_change = growth_marrow - egress * marrow + (1.0 - share) * homing - kill_tissue * marrow
+        w[_K.marrow + l] = marrow_change
         w[_K.dying + l] = kill_tissue * (tissue + marrow) + killed_blood - lysed
         w[_K.cells_born + l] = growth_tissue + growth_marrow - death_blood
         w[_K.cells_lysed + l] = lysed
 
         # marrow: crowding, two chains of precursors with feedback, hemoglobin
-        crowd = marrow / (marrow + w[_C.crowding_half + l])
+        per_marrow = 1.0 / (marrow + w[_C.crowding_half + l])
+        crowd = marrow * per_marrow
         room = 1.0 - w[_C.crowding + l] * crowd
+        room_change = -w[_C.crowding + l] * w[_C.crowding_half + l] * marrow_change * per_marrow * per_marrow / room
         more = 1.0 + (w[_C.gcsf_gain + l] - 1.0) * w[_I.gcsf + l]
         faster = 1.0 + (w[_C.gcsf_speed + l] - 1.0) * w[_I.gcsf + l]
         first, second = w[_T.neutrophil_precursors + l], w[_T.neutrophil_transit_1 + l]
@@ -181,23 +184,27 @@ def _slopes(w):  # type: ignore[no-untyped-def]
         count = w[_T.neutrophils + l]
         rate = w[_C.neutrophil_rate + l] * faster
         blocked = 1.0 - w[_C.neutrophil_emax + l] * effect / (w[_C.neutrophil_ec50 + l] + effect)
-        feedback = _exp(w[_C.neutrophil_feedback + l] * _log(w[_C.neutrophil_setpoint + l] * room / count))
+        feedback = w[_T.neutrophil_drive + l]
         w[_K.neutrophil_precursors + l] = rate * first * (blocked * feedback * more - 1.0)
         w[_K.neutrophil_transit_1 + l] = rate * (first - second)
         w[_K.neutrophil_transit_2 + l] = rate * (second - third)
         w[_K.neutrophil_transit_3 + l] = rate * (third - fourth)
-        w[_K.neutrophils + l] = rate * (fourth - count)
+        change = rate * (fourth - count)
+        w[_K.neutrophils + l] = change
+        w[_K.neutrophil_drive + l] = w[_C.neutrophil_feedback + l] * feedback * (room_change - change / count)
         first, second = w[_T.platelet_precursors + l], w[_T.platelet_transit_1 + l]
         third, fourth = w[_T.platelet_transit_2 + l], w[_T.platelet_transit_3 + l]
         count = w[_T.platelets + l]
         rate = w[_C.platelet_rate + l]
         blocked = 1.0 - w[_C.platelet_emax + l] * effect / (w[_C.platelet_ec50 + l] + effect)
-        feedback = _exp(w[_C.platelet_feedback + l] * _log(w[_C.platelet_setpoint + l] * room / count))
+        feedback = w[_T.platelet_drive + l]
         w[_K.platelet_precursors + l] = rate * first * (blocked * feedback - 1.0)
         w[_K.platelet_transit_1 + l] = rate * (first - second)
         w[_K.platelet_transit_2 + l] = rate * (second - third)
         w[_K.platelet_transit_3 + l] = rate * (third - fourth)
-        w[_K.platelets + l] = rate * (fourth - count)
+        change = rate * (fourth - count)
+        w[_K.platelets + l] = change
+        w[_K.platelet_drive + l] = w[_C.platelet_feedback + l] * feedback * (room_change - change / count)
         hemoglobin_goal = 1.0 - w[_C.hemoglobin_crowding + l] * crowd
         hemoglobin_goal = hemoglobin_goal * (1.0 - w[_C.hemoglobin_effect + l] * activated)
         hemoglobin_goal = hemoglobin_goal * w[_C.hemoglobin_setpoint + l]
@@ -221,21 +228,23 @@ def _slopes(w):  # type: ignore[no-untyped-def]
         w[_K.rasburicase + l] = -w[_C.rasburicase_decay + l] * rasburicase
 
         precipitating = w[_C.precipitation_rate + l] * max(calcium * phosphate - w[_C.precipitation_limit + l], 0.0)
-        tm = _exp(w[_C.phosphate_power + l] * _log(w[_C.phosphate_baseline + l] / phosphate)) * w[_C.phosphate_tm + l]
+        tm = w[_T.phosphate_threshold + l]
         phosphate_out = gfr * max(phosphate - tm, 0.0)
         phosphate_in = w[_C.phosphate_intake + l] + w[_C.phosphate_yield + l] * lysed
-        w[_K.phosphate + l] = (phosphate_in - phosphate_out) / w[_C.phosphate_volume + l] - precipitating
+        change = (phosphate_in - phosphate_out) / w[_C.phosphate_volume + l] - precipitating
+        w[_K.phosphate + l] = change
+        w[_K.phosphate_threshold + l] = -w[_C.phosphate_power + l] * tm * change / phosphate
         w[_K.phosphate_excreted + l] = phosphate_out
         w[_K.precipitated + l] = precipitating
         calcium_exchange = w[_C.calcium_rate + l] * (w[_C.calcium_baseline + l] - calcium)
         w[_K.calcium + l] = calcium_exchange - precipitating
         w[_K.calcium_exchanged + l] = calcium_exchange
 
-        potassium_log = w[_C.potassium_power + l] * _log(w[_T.potassium + l] / w[_C.potassium_baseline + l])
-        potassium_log = potassium_log + w[_C.potassium_gfr_power + l] * _log(relative)
-        potassium_out = w[_C.potassium_intake + l] * _exp(potassium_log)
+        drive = w[_T.potassium_drive + l]
+        potassium_out = w[_C.potassium_intake + l] * drive
         potassium_in = w[_C.potassium_intake + l] + w[_C.potassium_yield + l] * lysed
-        w[_K.potassium + l] = (potassium_in - potassium_out) / w[_C.potassium_volume + l]
+        potassium_change = (potassium_in - potassium_out) / w[_C.potassium_volume + l]
+        w[_K.potassium + l] = potassium_change
         w[_K.potassium_excreted + l] = potassium_out
 
         creatinine_out = gfr * w[_T.creatinine + l]
@@ -244,7 +253,11 @@ def _slopes(w):  # type: ignore[no-untyped-def]
         crystals = max(excreted / (flow * w[_C.urate_threshold + l]) - 1.0, 0.0)
         injury = w[_C.crystal_injury + l] * crystals + w[_C.precipitate_injury + l] * precipitating
         goal = 1.0 - w[_C.inflammatory_gfr_loss + l] * square / (square + w[_C.inflammatory_gfr_half + l])
-        w[_K.filtration + l] = w[_C.recovery_rate + l] * (goal - relative) - relative * injury
+        change = w[_C.recovery_rate + l] * (goal - relative) - relative * injury
+        w[_K.filtration + l] = change
+        change = w[_C.potassium_gfr_power + l] * change / relative
+        change = change + w[_C.potassium_power + l] * potassium_change / w[_T.potassium + l]
+        w[_K.potassium_drive + l] = drive * change
 
 
 @njit(cache=True, error_model="numpy")
@@ -288,6 +301,24 @@ def _move_drug(w, base):  # type: ignore[no-untyped-def]
         w[_Y.depot + l] = w[base + l] * depot
 
 
+@njit(cache=True, error_model="numpy", inline="always")
+def _carry_powers(w, l):  # type: ignore[no-untyped-def]
+    """Four powers of states, exact at the start of the day; within it they are carried as states of their own.
+
+    With v = x^p, dv/dt = p v (dx/dt)/x: no power is then taken in the inner loop.
+    """
+    marrow = w[_Y.marrow + l]
+    room = 1.0 - w[_C.crowding + l] * marrow / (marrow + w[_C.crowding_half + l])
+    goal = _log(w[_C.neutrophil_setpoint + l] * room / w[_Y.neutrophils + l])
+    w[_Y.neutrophil_drive + l] = _exp(w[_C.neutrophil_feedback + l] * goal)
+    goal = _log(w[_C.platelet_setpoint + l] * room / w[_Y.platelets + l])
+    w[_Y.platelet_drive + l] = _exp(w[_C.platelet_feedback + l] * goal)
+    fall = w[_C.phosphate_power + l] * _log(w[_C.phosphate_baseline + l] / w[_Y.phosphate + l])
+    w[_Y.phosphate_threshold + l] = w[_C.phosphate_tm + l] * _exp(fall)
+    rise = w[_C.potassium_power + l] * _log(w[_Y.potassium + l] / w[_C.potassium_baseline + l])
+    w[_Y.potassium_drive + l] = _exp(rise + w[_C.potassium_gfr_power + l] * _log(w[_Y.filtration + l]))
+
+
 @njit(cache=True, error_model="numpy")
 def _day(w, halvings):  # type: ignore[no-untyped-def]
     """One day of the block in place, each step of the grid halved so often; fills the row of estimated errors."""
@@ -301,7 +332,8 @@ def _day(w, halvings):  # type: ignore[no-untyped-def]
                 w[_DRUG + size * _SET + i * LANES + l] = over[i]
         w[_Y.depot + l] = w[_Y.depot + l] + w[_I.dose + l]
         w[_Y.rasburicase + l] = w[_Y.rasburicase + l] + w[_I.rasburicase + l]
-        w[_ERROR + l] = 0.0
+        w[_ERROR + l] = -1.0
+        _carry_powers(w, l)
     w[_TRIAL:_SLOPES] = w[_NOW:_TRIAL]
     _slopes(w)
     for step in range(_STEP.size):
@@ -328,8 +360,8 @@ def _day(w, halvings):  # type: ignore[no-untyped-def]
             _slopes(w)  # the first slopes of the next step
             for row in range(_FED, _ADDED, LANES):
                 for l in range(LANES):
-                    gap = abs(w[_SLOPES + row + l] - w[_OLD + row + l]) * length / 6.0
-                    error = gap / (abs(w[_NOW + row + l]) + 1e-2)
+                    gap = abs(w[_SLOPES + row + l] - w[_OLD + row + l]) * (length / 6.0)
+                    error = gap - TOLERANCE * (abs(w[_NOW + row + l]) + 1e-3)
                     # not max(): an error that is not a number must not be lost
                     w[_ERROR + l] = w[_ERROR + l] if error <= w[_ERROR + l] else error
 
@@ -338,8 +370,8 @@ def _day(w, halvings):  # type: ignore[no-untyped-def]
 def advance(states, constants, inputs, days):  # type: ignore[no-untyped-def]
     """Advance blocks of subjects by whole days with the same inputs each day, in place.
 
-    `states` (blocks, N_STATES, LANES), `constants` (blocks, N_CONSTANTS, LANES), `inputs` (blocks, N_INPUTS, LANES): see
-    STATES, CONSTANTS, INPUTS. Returns how often a day was halved most, or -1 where a subject's day cannot be
+    `states` (blocks, N_STATES, LANES), `constants` (blocks, N_CONSTANTS, LANES), `inputs` (blocks, N_INPUTS, LANES):
+    see STATES, CONSTANTS, INPUTS. Returns how often a day was halved most, or -b - 1 where a day of block b cannot be
     solved (its states then hold what was reached). Memory: one working array, whatever the number of blocks.
     """
     w = np.empty(_SIZE)
@@ -356,7 +388,7 @@ def advance(states, constants, inputs, days):  # type: ignore[no-untyped-def]
             for halvings in range(MOST_HALVINGS + 1):
                 _day(w, halvings)
                 for l in range(LANES):
-                    if not done[l] and w[_ERROR + l] <= TOLERANCE:
+                    if not done[l] and w[_ERROR + l] <= 0.0:
                         done[l] = True
                         left -= 1
                         for i in range(N_STATES):
@@ -366,6 +398,6 @@ def advance(states, constants, inputs, days):  # type: ignore[no-untyped-def]
                     break
                 w[_NOW:_TRIAL] = w[_START:_CONSTANTS]
             if left > 0:
-                return -1
+                return -block - 1
             w[_NOW:_TRIAL] = states[block].ravel()
     return most

@@ -178,8 +178,8 @@ def _quantities() -> Mapping[str, Mapping[str, str]]:
 def read_population(path: Path | str) -> Population:
     """Read a population file (or `population.yaml` of that folder).
 
-    Unknown or missing keys, numbers without unit, status or a listed source, and units other than those of the equations
-    are a TrialrunError whose problems carry file and line.
+    Unknown or missing keys, numbers without unit, status or a listed source, and units other than those of the
+    equations are a TrialrunError whose problems carry file and line.
     """
     file = Path(path)
     if file.is_dir():

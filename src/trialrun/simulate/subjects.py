@@ -22,6 +22,16 @@ IntArray = NDArray[np.int64]
 CREATININE_UMOL_PER_MG_DL = 88.4  # 1 mg/dL; molar mass 113.12 g/mol
 URATE_MG_PER_MMOL = 168.11  # molar mass
 LITRES_PER_DAY = 1.44  # of 1 mL/min
+# Sections of `enrolled` that hold of everyone, and those of which one (or a symptom) is enough.
+ALWAYS = (
+    *("neutrophils", "platelets", "hemoglobin", "creatinine_x_uln", "alt_x_uln", "ast_x_uln", "bilirubin_x_uln"),
+    "phosphate_tm",
+)
+ENOUGH = (
+    ("doubling_time", "doubling_time"),  # a missing doubling time is below nothing
+    ("hemoglobin", "hemoglobin_needing_treatment"),
+    ("platelets", "platelets_needing_treatment"),
+)
 MOST_TRIES = 500  # of drawing one subject that could be enrolled
 
 
@@ -41,6 +51,14 @@ class VirtualSubjects:
     traits: Mapping[str, FloatArray]
     constants: FloatArray
     states: FloatArray
+
+
+def upper_limit(population: Population, test: str, male: BoolArray) -> FloatArray:
+    """Upper limit of the reference range of each subject, in the test's canonical unit; shape of `male`."""
+    limits = population.tests[test]
+    if limits.female is None or limits.male is None:
+        raise TrialrunError(Problem("missing-key", f"tests.{test} needs limits for eligibility", None, "female, male"))
+    return np.where(male, limits.male[1], limits.female[1])
 
 
 def draw_number(number: Number, name: str, seed: int, subjects: IntArray, time: int) -> FloatArray:
@@ -127,10 +145,8 @@ def _draw_once(population: Population, seed: int, index: IntArray, attempt: int)
     _derive_leukemia(v)
     _derive_marrow(v, male)
     _derive_kidney(v, male)
-    limits = population.tests["creatinine"]
-    if limits.female is None or limits.male is None:
-        raise TrialrunError(Problem("missing-key", "tests.creatinine needs limits for eligibility", None, "female, male"))
-    v["creatinine_x_uln"] = v["creatinine"] / np.where(male, limits.male[1], limits.female[1])
+    for test in ("creatinine", "alt", "ast", "bilirubin"):
+        v[f"{test}_x_uln"] = v[test] / upper_limit(population, test, male)
     return v
 
 
@@ -195,18 +211,14 @@ def _derive_kidney(v: dict[str, FloatArray], male: BoolArray) -> None:
 
 def _could_enrol(population: Population, v: Mapping[str, FloatArray]) -> BoolArray:
     fits = np.ones(v["age"].size, dtype=np.bool_)
-    for name in ("neutrophils", "platelets", "hemoglobin", "creatinine_x_uln", "phosphate_tm"):
+    for name in ALWAYS:
         bound = population.enrolled[name]
         if bound.low is not None:
             fits &= v[name] > bound.low
         if bound.high is not None:
             fits &= v[name] < bound.high
     need = (v["symptomatic_nodes_or_organs"] == 1.0) | (v["constitutional_symptoms"] == 1.0)
-    for quantity, name in (
-        ("doubling_time", "doubling_time"),  # a missing doubling time is below nothing
-        ("hemoglobin", "hemoglobin_needing_treatment"),
-        ("platelets", "platelets_needing_treatment"),
-    ):
+    for quantity, name in ENOUGH:
         high = population.enrolled[name].high
         if high is not None:
             need |= v[quantity] < high

@@ -1,0 +1,88 @@
+"""The biology of n subjects, moved on day by day by the compiled kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trialrun.simulate.kernel import INPUTS, LANES, STATES, advance
+from trialrun.simulate.subjects import VirtualSubjects
+from trialrun.vocab.problems import Problem, TrialrunError
+
+FloatArray = NDArray[np.float64]
+
+_ROW = {name: row for row, name in enumerate(STATES)}
+_DISEASE = slice(0, _ROW["urate"])  # drug, activation, leukaemia, marrow: at rest before the first dose
+CO_TREATMENTS = INPUTS[1:]
+
+
+class Biology:
+    """States of n subjects in blocks of lanes; the last block is filled with copies of the last subject.
+
+    Memory: about 1 kB a subject. Numbers of a subject do not depend on n, on `threads` or on the other subjects.
+    """
+
+    def __init__(self, subjects: VirtualSubjects, threads: int = 1) -> None:
+        self.n = subjects.index.size
+        self._threads = threads
+        self._blocks = -(-self.n // LANES)
+        self._states = self._in_blocks(subjects.states)
+        self._constants = self._in_blocks(subjects.constants)
+        self._inputs = np.zeros((self._blocks, len(INPUTS), LANES))
+        self._index = subjects.index
+
+    def _in_blocks(self, columns: FloatArray) -> FloatArray:
+        padded = np.concatenate([columns, np.repeat(columns[:, -1:], self._blocks * LANES - self.n, axis=1)], axis=1)
+        return np.ascontiguousarray(padded.reshape(len(columns), self._blocks, LANES).transpose(1, 0, 2)).copy()
+
+    def state(self, name: str) -> FloatArray:
+        """One state of every subject now, (n,), units as in kernel.STATES."""
+        return np.asarray(self._states[:, _ROW[name], :].reshape(-1)[: self.n])
+
+    def advance_day(self, dose: FloatArray, treatments: Mapping[str, FloatArray]) -> None:
+        """One day: `dose` (n,) mg at its start, `treatments` (n,) 0 or 1 by name; absent names are not given."""
+        self._set_inputs(dose, treatments)
+        self._run()
+
+    def prepare_day(self, treatments: Mapping[str, FloatArray]) -> None:
+        """One day before the first dose: lysis products and kidney follow co-treatments; the disease stands still."""
+        kept = self._states[:, _DISEASE, :].copy()
+        self._set_inputs(np.zeros(self.n), treatments)
+        self._run()
+        self._states[:, _DISEASE, :] = kept
+
+    def _set_inputs(self, dose: FloatArray, treatments: Mapping[str, FloatArray]) -> None:
+        self._inputs[:] = 0.0
+        for row, name in enumerate(INPUTS):
+            given = dose if name == "dose" else treatments.get(name)
+            if given is not None:
+                full = np.zeros(self._blocks * LANES)
+                full[: self.n] = given
+                full[self.n :] = full[self.n - 1]
+                self._inputs[:, row, :] = full.reshape(self._blocks, LANES)
+
+    def _run(self) -> None:
+        parts = np.array_split(np.arange(self._blocks), min(self._threads, self._blocks))
+        slices = [slice(part[0], part[-1] + 1) for part in parts]
+        if len(slices) == 1:
+            ends = [self._advance(slices[0])]
+        else:
+            with ThreadPoolExecutor(len(slices)) as pool:
+                ends = list(pool.map(self._advance, slices))
+        for part, end in zip(slices, ends, strict=True):
+            if end < 0:
+                first = (part.start - end - 1) * LANES
+                raise TrialrunError(
+                    Problem(
+                        "no-solution",
+                        "the equations of a virtual subject cannot be solved for a day",
+                        f"one of the subjects {self._index[first]} to {self._index[min(first + LANES, self.n) - 1]}",
+                        "parameters within the range of the population file",
+                    )
+                )
+
+    def _advance(self, part: slice) -> int:
+        return int(advance(self._states[part], self._constants[part], self._inputs[part], 1))

@@ -1,0 +1,131 @@
+"""The virtual clinic: answers what would be observed of virtual subjects under the doses that were ordered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trialrun.engine.source import Ended, Events, Exposures, Moment, Observed, Orders
+from trialrun.simulate.biology import CO_TREATMENTS, Biology
+from trialrun.simulate.events import Happenings
+from trialrun.simulate.kernel import STATES
+from trialrun.simulate.luck import draw_uniform
+from trialrun.simulate.measure import Laboratory, find_due
+from trialrun.simulate.population import Population
+from trialrun.simulate.subjects import draw_subjects
+from trialrun.vocab.problems import Problem, TrialrunError
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+IntArray = NDArray[np.int64]
+
+
+class VirtualClinic:
+    """n virtual subjects of a population; a `Source` for the engine.
+
+    Subject i of this clinic is the virtual subject `first_subject + i` of the seed: the same person with the same luck
+    in whatever clinic, protocol version, chunk or thread. Only allopurinol, hydration, rasburicase, steroid and gcsf among
+    the treatments act on the model; other names are taken without effect. Memory is flat: about 4 kB a subject.
+    """
+
+    def __init__(self, population: Population, n: int, seed: int, first_subject: int = 0, *, threads: int = 1) -> None:
+        if n < 1 or first_subject < 0 or threads < 1:
+            found = f"n = {n}, first_subject = {first_subject}, threads = {threads}"
+            expected = "n and threads of 1 or more, first_subject of 0 or more"
+            raise TrialrunError(Problem("no-subjects", "a clinic needs subjects", found, expected))
+        self.population = population
+        self.seed = seed
+        self.subjects = draw_subjects(population, seed, np.arange(first_subject, first_subject + n))
+        self._biology = Biology(self.subjects, threads)
+        self._happenings = Happenings(population, seed, self.subjects, self._biology)
+        self._laboratory = Laboratory(population, seed, self.subjects, self._biology, np.zeros(n))
+        self._missed = population.conduct["missed_dose"].value
+        self._day: int | None = None
+
+    @property
+    def n(self) -> int:
+        """Number of subjects."""
+        return int(self.subjects.index.size)
+
+    @property
+    def age(self) -> FloatArray:
+        """Age at the first dose, years, (n,)."""
+        return self.subjects.age
+
+    @property
+    def male(self) -> BoolArray:
+        """Sex: True for men, (n,)."""
+        return self.subjects.male
+
+    def observe(self, moment: Moment, orders: Orders) -> Observed:
+        """Live from the last moment to this one under `orders`, then do what is due before today's dose.
+
+        The disease stands still before day 0; allopurinol, hydration and rasburicase act from the day they are taken.
+        TrialrunError when days do not ascend, an array has the wrong length, or a test cannot be measured.
+        """
+        self._check(moment, orders)
+        exposures: list[Exposures] = []
+        events: list[Events] = []
+        ended: list[Ended] = []
+        for day in range(moment.day if self._day is None else self._day, moment.day):
+            taken = self._live(day, orders)
+            if taken is not None:
+                exposures.append(taken)
+            if day >= 0:
+                told, left = self._happenings.leave(day + 1, orders.on_study)
+                events += [*told, *self._happenings.happen(day + 1)]
+                ended += left
+        self._day = moment.day
+        asked = moment.due.get("adverse_events")
+        if asked is not None:
+            events.extend(self._happenings.ask(moment.day, asked))
+        self._laboratory.fever = self._happenings.fever(moment.day)
+        findings = find_due(self._laboratory, moment.due, self._happenings.here, moment.day)
+        return Observed(tuple(findings), tuple(events), tuple(exposures), tuple(ended))
+
+    def _check(self, moment: Moment, orders: Orders) -> None:
+        if self._day is not None and moment.day <= self._day:
+            expected = f"a day after {self._day}"
+            raise TrialrunError(Problem("day-order", "moments must ascend", f"day {moment.day}", expected))
+        arrays = {"dose": orders.dose, "on_study": orders.on_study, **orders.treatments, **moment.due}
+        for name, array in arrays.items():
+            if array.shape != (self.n,):
+                found = f"{name} of shape {array.shape}"
+                raise TrialrunError(Problem("wrong-length", "one value for each subject", found, f"({self.n},)"))
+        if not np.all(orders.dose >= 0.0):
+            raise TrialrunError(Problem("wrong-dose", "a dose must be 0 or more", "a negative or missing dose"))
+
+    def _live(self, day: int, orders: Orders) -> Exposures | None:
+        """One day from its dose on; the doses taken, or None where nobody was prescribed one."""
+        follows = self._happenings.here & orders.on_study
+        treatments = {
+            name: (orders.treatments[name] & follows).astype(np.float64)
+            for name in CO_TREATMENTS
+            if name in orders.treatments
+        }
+        if day < 0:
+            if any(given.any() for given in treatments.values()):
+                self._biology.prepare_day(treatments)
+            return None
+        rows = np.flatnonzero(follows & (orders.dose > 0.0))
+        dose = np.zeros(self.n)
+        if rows.size:
+            luck = draw_uniform(self.seed, "conduct.adherence", self.subjects.index[rows], day)
+            dose[rows] = np.where(luck < self._missed, 0.0, orders.dose[rows])
+        self._biology.advance_day(dose, treatments)
+        return Exposures(day, rows, dose[rows]) if rows.size else None
+
+    def truth(self) -> Mapping[str, FloatArray]:
+        """What no trial sees, for tests: every state, flare and lysis grades, each (n,)."""
+        told = {name: self._biology.state(name) for name in STATES}
+        hidden = {
+            "flare_grade": self._happenings.flare.copy(),
+            "worst_flare_grade": self._happenings.flare_most.copy(),
+            "laboratory_lysis": self._happenings.laboratory_lysis.astype(np.float64),
+            "clinical_lysis_grade": self._happenings.lysis_most.copy(),
+            "here": self._happenings.here.astype(np.float64),
+        }
+        return MappingProxyType({**told, **hidden})
