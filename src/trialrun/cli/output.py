@@ -49,7 +49,9 @@ def print_rows(rows: Sequence[Mapping[str, Cell]], columns: Sequence[str], form:
         from rich.console import Console
         from rich.table import Table
 
-        table = Table(*columns, title=title or None, box=box.SIMPLE_HEAD, title_justify="left")
+        table = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left")
+        for column in columns:
+            table.add_column(column, overflow="fold")
         for row in rows:
             table.add_row(*("" if row.get(column) is None else str(row[column]) for column in columns))
         Console().print(table)

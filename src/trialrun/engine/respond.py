@@ -2,10 +2,49 @@
 
 from __future__ import annotations
 
-from trialrun.engine.source import IntArray
+from collections.abc import Mapping
+
+import numpy as np
+
+from trialrun.criteria.response import Category, assess_response
+from trialrun.criteria.response_items import COLUMNS
+from trialrun.engine.source import FloatArray, IntArray
 from trialrun.engine.subjects import Subjects
 from trialrun.plan.calendar import Plan
+from trialrun.plan.dosing import NEVER
+from trialrun.protocol.vocabulary import RESPONSES
+
+_INDEX = np.array([RESPONSES.index(category.label) for category in Category])
+_COMPLETE = RESPONSES.index("CR")
+_RENAMED = {"constitutional_symptoms": "symptoms"}
 
 
 def update_response(subjects: Subjects, plan: Plan, day: int, rows: IntArray) -> None:
-    """Placeholder until criteria land."""
+    """Assess these rows (m,) and keep the category as their response.
+
+    Growth of nodes or organs counts as progression only when the assessment before showed it too, so that a flare is
+    not taken for progression. Where nothing was examined on the day the response stays what it was.
+    """
+    examined = np.zeros(rows.shape, dtype=np.bool_)
+    for column in subjects.current.values():
+        examined |= ~np.isnan(column[rows])
+    rows = rows[examined & subjects.dosing.started[rows]]
+    if rows.size == 0:
+        return
+    baseline, current = _findings(subjects.baseline, rows), _findings(subjects.current, rows)
+    current["on_treatment"] = subjects.dosing.active[rows].astype(np.float64)
+    standard = plan.version.part.response.standard
+    growth = assess_response(standard, baseline, current).truths["growth"] == 1
+    current["growth_confirmed"] = (growth & subjects.growth_before[rows]).astype(np.float64)
+    found = _INDEX[np.array(assess_response(standard, baseline, current).category, dtype=np.int64)]
+    subjects.growth_before[rows] = growth
+    subjects.response[rows] = found
+    cycle, _ = subjects.dosing.clock(plan, day)
+    first_cr = rows[(found == _COMPLETE) & (subjects.cr_cycle[rows] == NEVER)]
+    subjects.cr_cycle[first_cr] = cycle[first_cr]
+
+
+def _findings(columns: Mapping[str, FloatArray], rows: IntArray) -> dict[str, FloatArray]:
+    """The findings that response criteria know, for these rows."""
+    named = {_RENAMED.get(test, test): values for test, values in columns.items()}
+    return {name: values[rows] for name, values in named.items() if name in COLUMNS}

@@ -21,8 +21,9 @@ class Subjects:
     """Columns of n subjects.
 
     `age` is in years on the day of the first dose (NaN = unknown); `consented` is three-valued (1, 0, -1); `response`
-    indexes RESPONSES; `visits_done[name]` is the cycle in which a visit was last held; `left` the day a subject was
-    last followed (NEVER = still followed).
+    indexes RESPONSES; `growth_before` is whether the last assessment showed growth; `current` holds the results of this
+    moment, `baseline` the last ones before the first dose; `visits_done[name]` is the cycle in which a visit was last
+    held; `left` the day a subject was last followed (NEVER = still followed).
     """
 
     n: int
@@ -32,7 +33,7 @@ class Subjects:
     consented: IntArray
     choices: dict[str, FloatArray]
     response: IntArray
-    response_before: IntArray
+    growth_before: BoolArray
     cr_cycle: IntArray
     cleared: IntArray
     left: IntArray
@@ -58,7 +59,7 @@ class Subjects:
             consented=np.full(n, -1, dtype=np.int64),
             choices={name: np.zeros(n) for name in sorted(choices)},
             response=np.full(n, _NOT_ASSESSED, dtype=np.int64),
-            response_before=np.full(n, _NOT_ASSESSED, dtype=np.int64),
+            growth_before=np.zeros(n, dtype=np.bool_),
             cr_cycle=np.full(n, NEVER, dtype=np.int64),
             cleared=np.zeros(n, dtype=np.int64),
             left=np.full(n, NEVER, dtype=np.int64),
@@ -101,6 +102,7 @@ def apply_observed(
                 dosing.hold_row[broken] = -1
                 dosing.held_since[broken] = NEVER
                 against.append(broken)
+    subjects.current = {}
     for findings in observed.findings:
         _book_findings(subjects, day, findings.test, findings.rows, findings.values, findings.low, findings.high)
     for events in observed.events:
