@@ -185,7 +185,7 @@ def _write_version(folder: Path, version: str, names: list[str], cycles: int, se
         measure(day, who, "albumin", luck.normal(40, 2, n), "g/L", visit)
         measure(day, who, "creatinine", luck.normal(85, 8, n) * np.where(lysis & (day == 7), 2.0, 1.0), "umol/L", visit)
         if day <= 0 or inside == 0:
-            shrink = max(0.2, 1 - 0.15 * strong**0.3 * cycle)
+            shrink = max(0.2, 1 - 0.3 * strong**0.3 * cycle)
             measure(day, who, "node_spd", 31 * shrink * noise, "cm2", visit)
             measure(day, who, "spleen_below_costal_margin", np.full(n, 4.0 * shrink), "cm", visit)
             measure(day, who, "liver_below_costal_margin", np.zeros(n), "cm", visit)

@@ -246,3 +246,59 @@ def test_fall_and_rebound(make_tables: Make, info: VersionInfo) -> None:
     assert (found["alc_on_c2"], found["alc_off_c2"], found["alc_rebound_c2"]) == (0.1, None, None)
     # cycle 3 was broken off on day 65: there is no end of an on-period to measure at
     assert (found["alc_on_c3"], found["alc_off_c3"]) == (None, None)
+
+
+def examined(subject: str, day: int, spd: float, lymphocytes: float, **more: float) -> list[dict[str, Any]]:
+    values = {
+        "node_spd": spd,
+        "node_longest": 3.0,
+        "spleen_below_costal_margin": 0.0,
+        "liver_below_costal_margin": 0.0,
+        "lymphocytes": lymphocytes,
+        "neutrophils": 2.0,
+        "platelets": 150.0,
+        "hemoglobin": 120.0,
+        **more,
+    }
+    lines = [{"subject": subject, "day": day, "test": test, "value": value} for test, value in values.items()]
+    return [*lines, {"subject": subject, "day": day, "test": "constitutional_symptoms", "text": "no"}]
+
+
+def test_best_response(make_tables: Make, info: VersionInfo) -> None:
+    course = {
+        # half of the nodes and of the lymphocytes gone on day 28, held for eight weeks
+        "held": [(0, 30.0, 90.0), (28, 12.0, 30.0), (56, 12.0, 30.0), (84, 10.0, 20.0)],
+        # the same, but gone again after four weeks
+        "lost": [(0, 30.0, 90.0), (28, 12.0, 30.0), (56, 12.0, 30.0), (84, 25.0, 60.0)],
+        # nodes up by two thirds on two examinations four weeks apart
+        "grown": [(0, 30.0, 90.0), (28, 50.0, 90.0), (56, 52.0, 90.0)],
+        # the same once, gone at the next examination: flare
+        "flared": [(0, 30.0, 90.0), (28, 50.0, 90.0), (56, 20.0, 60.0)],
+        "flaring": [(0, 30.0, 90.0), (28, 50.0, 90.0)],
+        "unseen": [(0, 30.0, 90.0)],
+    }
+    tables = make_tables(
+        exposures=[line for subject in course for line in doses(subject, (0, 20, 10.0), (28, 48, 15.0))],
+        findings=[line for subject, days in course.items() for day in days for line in examined(subject, *day)],
+    )
+    outcomes = derive_outcomes(tables, info)
+    found = {row["subject"]: (row["best_response"], row["response"]) for row in outcomes.iter_rows(named=True)}
+    assert found == {
+        "held": ("PR", True),
+        "lost": ("SD", False),
+        "grown": ("PD", False),
+        "flared": ("SD", False),
+        "flaring": ("SD", False),
+        "unseen": ("NE", None),
+    }
+    assert of(outcomes, "held")["response_day"] == 28
+    assert of(outcomes, "grown")["progression_day"] == 28
+
+
+def test_without_nodes_response_cannot_be_told(make_tables: Make, info: VersionInfo) -> None:
+    days = [(0, 30.0, 90.0), (28, 12.0, 30.0), (56, 12.0, 30.0), (84, 10.0, 20.0)]
+    lines = [line for day in days for line in examined("A", *day)]
+    blind = [line for line in lines if line["day"] == 0 or not line["test"].startswith("node")]
+    tables = make_tables(exposures=doses("A", (0, 20, 10.0)), findings=blind)
+    found = of(derive_outcomes(tables, info), "A")
+    assert (found["best_response"], found["response"]) == ("NE", None)

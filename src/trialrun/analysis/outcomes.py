@@ -10,6 +10,7 @@ from trialrun.analysis.definitions import all_outcomes
 from trialrun.analysis.dosing import derive_dose_outcomes
 from trialrun.analysis.lymphocytes import derive_lymphocyte_outcomes, derive_lymphocytes_by_cycle
 from trialrun.analysis.lysis import derive_lysis_outcomes
+from trialrun.analysis.response import derive_response
 from trialrun.analysis.run import Run, VersionInfo, read_tables
 from trialrun.analysis.safety import (
     derive_creatinine,
@@ -44,6 +45,7 @@ def derive_outcomes(tables: Tables, info: VersionInfo) -> pl.DataFrame:
         *(derive_worst_event(tables, timeline, term, name, reviewed) for term, name in EVENTS.items()),
         *(derive_worst_count(findings, timeline, test, name, info.ctcae) for test, name in COUNTS.items()),
         derive_deaths(tables, timeline),
+        derive_response(findings, timeline),
         derive_creatinine(findings, timeline),
         derive_lymphocyte_outcomes(derive_lymphocytes_by_cycle(findings, timeline, info), timeline),
     ]
@@ -52,9 +54,7 @@ def derive_outcomes(tables: Tables, info: VersionInfo) -> pl.DataFrame:
     def join(left: pl.DataFrame, right: pl.DataFrame) -> pl.DataFrame:
         return left.join(right, on="subject", how="left", maintain_order="left")
 
-    return reduce(join, parts, start).with_columns(
-        pl.lit(None, dtype=pl.Boolean).alias("response"), pl.lit(None, dtype=pl.String).alias("best_response")
-    )
+    return reduce(join, parts, start)
 
 
 def read_outcomes(run: Run, info: VersionInfo, tables: Tables | None = None) -> pl.DataFrame:
