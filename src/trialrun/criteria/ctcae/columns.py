@@ -69,6 +69,11 @@ def standardise(frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     `found`. NaN and the usual words for nothing (`NA`, `.`) become missing.
     """
     matched = match_columns(frame.columns)
+    for name in matched.values():
+        if frame.schema[name] == pl.Object:
+            raise TrialrunError(
+                Problem("not-a-table", f"the column {name} holds Python objects", None, "numbers or texts")
+            )
     columns = []
     bad = []
     for ours in NAMES:

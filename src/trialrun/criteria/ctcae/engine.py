@@ -31,7 +31,10 @@ _POWERS = 10.0 ** np.arange(-307, 309)
 
 
 def round_significant(values: Floats) -> Floats:
-    """Values rounded to 15 significant digits, so that products such as 3 x 0.1 meet the cut point they mean."""
+    """Values rounded to 15 significant digits, so that products such as 3 x 0.1 meet the cut point they mean.
+
+    What lies halfway between two such numbers in the 16th digit may go to either.
+    """
     values = np.asarray(values, dtype=np.float64)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         magnitude = np.abs(values)

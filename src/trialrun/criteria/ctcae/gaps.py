@@ -168,3 +168,12 @@ def _stretches(points: list[tuple[float, str | None]]) -> list[tuple[str, float,
 def check_tables(version: str | None = None) -> list[TableFinding]:
     """The findings of every term of one version, or of all."""
     return [finding for term in all_terms().values() if version in (None, term.version) for finding in check_term(term)]
+
+
+def gap_table() -> list[str]:
+    """The gaps of the printed tables as lines of a Markdown table, for the documentation."""
+    lines = ["| version | term | no grade is printed |", "| --- | --- | --- |"]
+    for finding in check_tables():
+        if finding.kind == "gap":
+            lines.append(f"| {finding.term.version} | {finding.term.name} | {finding.text} |")
+    return lines
