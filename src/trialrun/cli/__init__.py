@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 
 import typer
 
@@ -23,7 +24,7 @@ from trialrun.vocab.problems import TrialrunError
 app = typer.Typer(
     name="trialrun",
     help="Rehearse, conduct and analyse trials whose dose steps up inside each subject.",
-    epilog="Exit codes: 0 fine, 1 findings, 2 bad call or unusable input.",
+    epilog="Exit codes: 0 fine, 1 findings, 2 bad call or unusable input, 3 a fault of the program itself.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",
@@ -66,3 +67,7 @@ def main() -> None:
         for problem in error.problems:
             print(f"{problem.severity}: {problem}", file=sys.stderr)
         sys.exit(2)
+    except Exception:  # anything else is our fault, and must not look like findings (exit code 1)
+        traceback.print_exc()
+        print("error: a fault of trialrun itself; please report it with the lines above", file=sys.stderr)
+        sys.exit(3)

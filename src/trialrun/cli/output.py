@@ -54,7 +54,9 @@ def print_rows(rows: Sequence[Mapping[str, Cell]], columns: Sequence[str], form:
             table.add_column(column, overflow="fold")
         for row in rows:
             table.add_row(*("" if row.get(column) is None else str(row[column]) for column in columns))
-        Console().print(table)
+        # not a terminal: a fixed width, so that a log or a pipe shows whole words
+        console = Console()
+        (console if console.is_terminal else Console(width=120)).print(table)
 
 
 def write_text(path: Path, text: str) -> None:
