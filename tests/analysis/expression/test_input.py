@@ -205,3 +205,13 @@ def test_levels_with_hyphens(pairs: tuple[Path, Path], plain: Signature, tmp_pat
     levels = {"before": "Pre-dose", "after": "On-drug"}
     pl.read_csv(pairs[1]).with_columns(pl.col("time").replace(levels)).write_csv(tmp_path / "s.csv")
     same(run(pairs[0], tmp_path / "s.csv", ComparisonRequest("on-drug-pre-dose", pairs="subject")), plain)
+
+
+def test_numbers_left_of_the_samples_describe_genes(pairs: tuple[Path, Path], plain: Signature, tmp_path: Path) -> None:
+    table = pl.read_csv(pairs[0])
+    described = table.select("gene", pl.lit(3).alias("score of something"), *table.columns[1:])
+    described.write_csv(tmp_path / "t.csv")
+    ours = run(tmp_path / "t.csv", pairs[1])
+    same(ours, plain)
+    note = next(n for n in ours.notes if n.code == "columns-left-of-samples")
+    assert (note.severity, note.found) == ("warning", "score of something")

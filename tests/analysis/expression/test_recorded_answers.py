@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from trialrun.analysis.expression import ComparisonRequest, estimate_signature
 from trialrun.analysis.expression.correlation import estimate_consensus_correlation
 from trialrun.analysis.expression.counts import (
     compute_normalization_factors,
@@ -210,3 +211,13 @@ def test_gene_set_tests(recorded: Path, arrays: Arrays) -> None:
         assert ours.size.tolist() == theirs["size"].to_list()
         if name.endswith("estimated"):
             np.testing.assert_allclose(estimated, theirs["correlation"].to_numpy(), rtol=1e-9)
+
+
+def test_counts_through_the_whole_analysis(recorded: Path, answers: pl.DataFrame) -> None:
+    """The defaults of the command are filterByExpr by group, TMM, voom, lmFit with subjects, eBayes."""
+    request = ComparisonRequest("after-before", pairs="subject")
+    signature = estimate_signature(recorded / "counts.csv", recorded / "counts_samples.csv", request)
+    both = signature.genes.filter(pl.col("tested")).join(answers.filter(pl.col("analysis") == "voom"), on="gene")
+    assert both.height == int(signature.model.tested.sum()) == 397
+    for ours, theirs in (("log2_fold_change", "estimate"), ("ci_low", "low"), ("p_value", "p"), ("q_value", "q")):
+        np.testing.assert_allclose(both[ours].to_numpy(), both[theirs].to_numpy(), rtol=1e-6, atol=1e-8)

@@ -21,7 +21,17 @@ from trialrun.vocab.problems import Location, Problem, TrialrunError
 
 SeveralProbes = Literal["each", "highest-mean", "mean", "sum"]
 
-_SYMBOL_COLUMNS = ("symbol", "genesymbol", "hgncsymbol", "externalgenename", "genename", "geneid", "gene")
+_SYMBOL_COLUMNS = (
+    "symbol",
+    "genesymbol",
+    "hgncsymbol",
+    "externalgenename",
+    "genename",
+    "nameofgene",
+    "symbols",
+    "genesymbols",
+    "gene",
+)
 _SEPARATORS = re.compile(r"\s*(?:///|//|\||;|,)\s*")
 
 

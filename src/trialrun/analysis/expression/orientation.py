@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 # Columns that describe a gene and hold numbers: never samples.
 _DESCRIPTIVE = re.compile(
     r"^(chr|chrom|chromosome|seqnames?|start|end|stop|strand|length|gene_?length|width|gc|gc_?content|exons?|n_?exons|"
-    r"entrez\w*|ncbi\w*|hgnc\w*|effective_?length|biotype|row_?index|cytoband|map|tax_?id)$",
+    r"entrez\w*|num(ber)?_?of_?\w+|n_?exons?|ncbi\w*|hgnc\w*|effective_?length|biotype|row_?index|cytoband|map|tax_?id)$",
     re.IGNORECASE,
 )
 
@@ -129,6 +129,13 @@ def orient_table(
         )
     identifier = id_column if id_column is not None else _find_identifier(frame, rest)
     others = tuple(name for name in rest if name != identifier and _is_sample(frame, name))
+    first = min(frame.columns.index(name) for name in chosen)
+    left = [name for name in others if frame.columns.index(name) < first]
+    if left:
+        # Tables put what they say of a gene before its samples; said as a warning because a sample could stand there.
+        others = tuple(name for name in others if name not in left)
+        text = "numbers to the left of all samples of the sheet are taken to describe genes, not as samples"
+        notes.append(note(file.path, "columns-left-of-samples", text, ", ".join(left), "warning"))
     features = _name_features(file, frame[identifier], notes)
     values = _widen(parse_numbers(file, list(match.names)).fill_null(np.nan).to_numpy())
     annotation = frame.select(name for name in rest if name != identifier and name not in others)

@@ -64,6 +64,7 @@ def signature_section(signature: Signature) -> tuple[str, str, list[Picture]]:
 
 def write_signature(signature: Signature, folder: Path) -> list[Path]:
     """Write the page, the tables (CSV and Parquet), the pictures (SVG and PNG) and provenance.json; paths written."""
+    pictures = draw_pictures(signature)
     try:
         (folder / "pictures").mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -87,7 +88,6 @@ def write_signature(signature: Signature, folder: Path) -> list[Path]:
         table.write_csv(folder / f"{name}.csv")
         table.write_parquet(folder / f"{name}.parquet")
         written += [folder / f"{name}.csv", folder / f"{name}.parquet"]
-    pictures = draw_pictures(signature)
     for picture in pictures:
         (folder / "pictures" / f"{picture.name}.svg").write_text(picture.svg, encoding="utf-8")
         (folder / "pictures" / f"{picture.name}.png").write_bytes(picture.png)
