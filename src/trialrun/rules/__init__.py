@@ -1,7 +1,9 @@
 """The rule language: parse, check, evaluate in three values, tables, explain."""
 
-from trialrun.rules.accumulate import Column, Columns
 from trialrun.rules.actions import Action, read_action
+from trialrun.rules.cases import RequiredCase, required_cases
+from trialrun.rules.check import check_rule, check_rules_overlap, check_table
+from trialrun.rules.columns import Column, Columns
 from trialrun.rules.evaluate import evaluate
 from trialrun.rules.explain import Explanation, Used, explain
 from trialrun.rules.history import History
@@ -21,6 +23,7 @@ __all__ = [
     "Explanation",
     "History",
     "Input",
+    "RequiredCase",
     "Row",
     "Rule",
     "Table",
@@ -29,9 +32,13 @@ __all__ = [
     "Used",
     "Vocabulary",
     "Window",
+    "check_rule",
+    "check_rules_overlap",
+    "check_table",
     "evaluate",
     "evaluate_table",
     "explain",
     "read_action",
     "read_rule",
+    "required_cases",
 ]

@@ -1,120 +1,100 @@
-"""The accumulators: each a few columns of n subjects that remember just what one question needs."""
+"""The accumulators of findings and states: each a few columns of n subjects that remember what one question needs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trialrun.rules.terms import Input
+from trialrun.rules.columns import Column, FloatArray, IntArray
 from trialrun.rules.truth import FALSE, TRUE, UNKNOWN, Truth
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
+Rows = IntArray | None  # None: all subjects, in order
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One accumulator's answer for m subjects: `value` (NaN = unknown), the `day` it is from, the reference range of
-    that observation, and for truths (events, lasting predicates) `truth`."""
-
-    value: FloatArray
-    day: FloatArray
-    low: FloatArray
-    high: FloatArray
-    truth: Truth
+def pick(column: FloatArray, rows: Rows) -> FloatArray:
+    """The values of these rows, never a view: what rules are evaluated on must not change under them."""
+    return column.copy() if rows is None else column[rows]
 
 
-@dataclass(frozen=True, slots=True)
-class Columns:
-    """What rules are evaluated on: a column of m subjects for each accumulator, as of `day` (offset from first dose)."""
-
-    day: float
-    size: int
-    values: Mapping[Input, Column] = field(default_factory=dict)
-
-    def __getitem__(self, item: Input) -> Column:
-        return self.values[item]
-
-
-def _nan(n: int) -> FloatArray:
+def nothing(n: int) -> FloatArray:
+    """A column of n unknowns."""
     return np.full(n, np.nan)
 
 
-def _as_truth(value: FloatArray) -> Truth:
-    return np.where(np.isnan(value), UNKNOWN, np.where(value > 0, TRUE, FALSE)).astype(np.int8)
-
-
 class Accumulator:
-    """Base: takes every kind of news and ignores what does not concern it."""
+    """Remembers one thing of one term; takes every kind of news and ignores what does not concern it."""
 
     def __init__(self, n: int) -> None:
-        self.value = _nan(n)
-        self.day = _nan(n)
+        self.value = nothing(n)
+        self.day = nothing(n)
 
     def observe(self, rows: IntArray, day: float, values: FloatArray, low: FloatArray, high: FloatArray) -> None:
-        """Results of one test on one day."""
+        """Results (m,) of one day, none of them NaN, each row once."""
 
-    def event(self, rows: IntArray, start: FloatArray, grade: FloatArray, end: FloatArray) -> None:
-        """Events of one term."""
-
-    def reviewed(self, rows: IntArray, day: float) -> None:
-        """Events were asked for."""
-
-    def set(self, rows: IntArray, values: FloatArray) -> None:
-        """A state changed."""
+    def set_state(self, rows: IntArray, values: FloatArray) -> None:
+        """A state as it is now."""
 
     def set_baseline(self, rows: IntArray) -> None:
-        """The first dose follows."""
+        """What came before the first dose is complete."""
 
-    def start(self, rows: IntArray, what: str) -> None:
-        """A cycle or the treatment began."""
+    def start(self, rows: IntArray, day: float, what: Literal["cycle", "treatment"]) -> None:
+        """A cycle or the treatment began on this day."""
 
-    def column(self, rows: IntArray, day: float) -> Column:
+    def column(self, rows: Rows, day: float) -> Column:
         """The answer for these rows as of a day."""
-        value, nothing = self.value[rows], _nan(rows.size)
-        return Column(value, self.day[rows], nothing, nothing, _as_truth(value))
+        return Column(pick(self.value, rows), pick(self.day, rows))
 
 
-class Current(Accumulator):
-    """The latest result with its range; `kept` says for how many days it stays current (None: for ever)."""
+class Latest(Accumulator):
+    """The latest result with its reference range.
+
+    `kept` says for how many days it stays current (None: for ever). Of several results of one day the worse counts;
+    where neither direction is worse, differing results leave the day's value unknown. Where equal results come with
+    different ranges, the narrower limits count.
+    """
 
     def __init__(self, n: int, worst: str | None, kept: float | None) -> None:
         super().__init__(n)
-        self.low = _nan(n)
-        self.high = _nan(n)
+        self.low = nothing(n)
+        self.high = nothing(n)
         self._worst = worst
         self._kept = kept
 
     def observe(self, rows: IntArray, day: float, values: FloatArray, low: FloatArray, high: FloatArray) -> None:
         same = self.day[rows] == day
-        old = self.value[rows]
-        if self._worst is None:
-            # neither direction is worse: two different results of one day cannot both be the value
-            taken = np.where(same & (old != values), np.nan, values)
-            newer = np.ones(rows.shape, dtype=np.bool_)
-        else:
-            worse = values < old if self._worst == "low" else values > old
-            newer = ~same | worse
-            taken = values
-        at = rows[newer]
-        self.value[at] = taken[newer]
-        self.low[at] = low[newer]
-        self.high[at] = high[newer]
+        if same.any():
+            again = rows[same]
+            old = self.value[again]
+            values, low, high = values.copy(), low.copy(), high.copy()
+            new = values[same]
+            equal = old == new
+            if self._worst is None:
+                value, kept = np.where(equal, new, np.nan), ~equal
+            else:
+                kept = ~equal & (old < new if self._worst == "low" else old > new)
+                value = np.where(kept, old, new)
+            values[same] = value
+            for column, mine, narrow in ((self.low, low, np.fmax), (self.high, high, np.fmin)):
+                mine[same] = np.where(
+                    equal, narrow(column[again], mine[same]), np.where(kept, column[again], mine[same])
+                )
+        self.value[rows] = values
+        self.low[rows] = low
+        self.high[rows] = high
         self.day[rows] = day
 
-    def column(self, rows: IntArray, day: float) -> Column:
-        value, when = self.value[rows], self.day[rows]
+    def column(self, rows: Rows, day: float) -> Column:
+        value, when = pick(self.value, rows), pick(self.day, rows)
         if self._kept is not None:
-            value = np.where(day - when <= self._kept, value, np.nan)
-        return Column(value, when, self.low[rows], self.high[rows], _as_truth(value))
+            value[~(day - when <= self._kept)] = np.nan
+        return Column(value, when, pick(self.low, rows), pick(self.high, rows))
 
 
-class First(Current):
-    """The first day's result."""
+class First(Latest):
+    """The result of the first day that has one."""
 
     def __init__(self, n: int, worst: str | None) -> None:
         super().__init__(n, worst, None)
@@ -125,7 +105,7 @@ class First(Current):
             super().observe(rows[new], day, values[new], low[new], high[new])
 
 
-class Baseline(Current):
+class Baseline(Latest):
     """The last result before the first dose; unknown until the first dose is given."""
 
     def __init__(self, n: int, worst: str | None) -> None:
@@ -140,213 +120,159 @@ class Baseline(Current):
     def set_baseline(self, rows: IntArray) -> None:
         self._fixed[rows] = True
 
-    def column(self, rows: IntArray, day: float) -> Column:
+    def column(self, rows: Rows, day: float) -> Column:
         column = super().column(rows, day)
-        value = np.where(self._fixed[rows], column.value, np.nan)
-        return Column(value, column.day, column.low, column.high, _as_truth(value))
+        column.value[~(self._fixed if rows is None else self._fixed[rows])] = np.nan
+        return column
+
+
+class _Extreme:
+    """Columns of a lowest or highest result with its day and range; the later of equal results counts."""
+
+    def __init__(self, n: int, lowest: bool) -> None:
+        self.lowest = lowest
+        self.value, self.day, self.low, self.high = (nothing(n) for _ in range(4))
+
+    def meet(self, rows: IntArray, day: float, values: FloatArray, low: FloatArray, high: FloatArray) -> None:
+        old = self.value[rows]
+        better = ~(values > old) if self.lowest else ~(values < old)
+        if not better.all():
+            rows, values, old, low, high = rows[better], values[better], old[better], low[better], high[better]
+        tie = (old == values) & (self.day[rows] == day)
+        self.low[rows] = np.where(tie, np.fmax(self.low[rows], low), low)
+        self.high[rows] = np.where(tie, np.fmin(self.high[rows], high), high)
+        self.value[rows] = values
+        self.day[rows] = day
+
+    def clear(self, rows: IntArray) -> None:
+        for column in (self.value, self.day, self.low, self.high):
+            column[rows] = np.nan
+
+    def copy(self, rows: IntArray, other: _Extreme) -> None:
+        for mine, its in ((self.value, other.value), (self.day, other.day), (self.low, other.low)):
+            mine[rows] = its[rows]
+        self.high[rows] = other.high[rows]
 
 
 class Extreme(Accumulator):
-    """The lowest or highest result since the window began."""
+    """The lowest or highest result since the window began, the day it began included.
+
+    The extreme of the latest day is kept beside it: a cycle is known to have begun only after that day's results.
+    """
 
     def __init__(self, n: int, lowest: bool, window: str) -> None:
         super().__init__(n)
-        self._lowest = lowest
+        self._kept = _Extreme(n, lowest)
         self._window = window
-        self._open = np.full(n, window == "ever", dtype=np.bool_)
+        if window != "ever":
+            self._open = np.zeros(n, dtype=np.bool_)
+            self._today = _Extreme(n, lowest)
+            self._last = nothing(n)
 
     def observe(self, rows: IntArray, day: float, values: FloatArray, low: FloatArray, high: FloatArray) -> None:
-        old = self.value[rows]
-        better = np.isnan(old) | (values < old if self._lowest else values > old)
-        at = rows[better & self._open[rows]]
-        self.value[at] = values[better & self._open[rows]]
-        self.day[at] = day
+        if self._window == "ever":
+            self._kept.meet(rows, day, values, low, high)
+            return
+        self._today.clear(rows[self._last[rows] != day])
+        self._last[rows] = day
+        self._today.meet(rows, day, values, low, high)
+        open_ = self._open[rows]
+        if open_.any():
+            self._kept.meet(rows[open_], day, values[open_], low[open_], high[open_])
 
-    def start(self, rows: IntArray, what: str) -> None:
-        if what == self._window:
-            self._open[rows] = True
-            self.value[rows] = np.nan
-            self.day[rows] = np.nan
+    def start(self, rows: IntArray, day: float, what: Literal["cycle", "treatment"]) -> None:
+        if what != self._window:
+            return
+        self._open[rows] = True
+        seen = self._last[rows] == day
+        self._kept.clear(rows[~seen])
+        self._kept.copy(rows[seen], self._today)
+
+    def column(self, rows: Rows, day: float) -> Column:
+        kept = self._kept
+        return Column(pick(kept.value, rows), pick(kept.day, rows), pick(kept.low, rows), pick(kept.high, rows))
 
 
 class SlidingExtreme(Accumulator):
-    """The lowest or highest result of the last so many days: a ring with one column a day."""
+    """The lowest or highest result of the last so many days.
+
+    A result that a later one surpasses can never be the answer again, so what is kept of each subject is a short queue
+    of ever less extreme results; there are as many columns as the longest queue needs, at most one a day.
+    """
 
     def __init__(self, n: int, lowest: bool, days: float) -> None:
         super().__init__(n)
-        self._reduce = np.fmin if lowest else np.fmax
+        self._lowest = lowest
         self._days = days
-        slots = int(np.floor(days)) + 1
-        self._ring = np.full((slots, n), np.nan)
-        self._stamp = np.full((slots, n), -np.inf)
+        self._queue = [np.full((1, n), np.nan) for _ in range(4)]  # value, day, low, high
 
     def observe(self, rows: IntArray, day: float, values: FloatArray, low: FloatArray, high: FloatArray) -> None:
-        slot = int(np.floor(day)) % self._ring.shape[0]
-        same = self._stamp[slot, rows] == day
-        self._ring[slot, rows] = np.where(same, self._reduce(self._ring[slot, rows], values), values)
-        self._stamp[slot, rows] = day
+        held, when, held_low, held_high = (column[:, rows] for column in self._queue)
+        tie = (when == day) & (held == values)
+        if tie.any():
+            low, high = low.copy(), high.copy()
+            at = tie.any(axis=0)
+            low[at] = np.fmax(low[at], held_low.T[at][tie.T[at]])
+            high[at] = np.fmin(high[at], held_high.T[at][tie.T[at]])
+        keeps = (held < values if self._lowest else held > values) & (when >= day - self._days)
+        # a worse result of the same day is never the answer: the better one is as young
+        surpassed = ((when == day) & keeps).any(axis=0)
+        place = np.cumsum(keeps, axis=0) - 1
+        length = keeps.sum(axis=0)
+        slot, column_of = np.nonzero(keeps)
+        if (length == held.shape[0]).any():
+            self._queue = [np.concatenate([column, np.full((1, column.shape[1]), np.nan)]) for column in self._queue]
+        new = (values, np.full(rows.shape, day), low, high)
+        for column, old, latest in zip(self._queue, (held, when, held_low, held_high), new, strict=True):
+            packed = np.full((column.shape[0], rows.size), np.nan)
+            packed[place[slot, column_of], column_of] = old[slot, column_of]
+            at = np.flatnonzero(~surpassed)
+            packed[length[at], at] = latest[at]
+            column[:, rows] = packed
 
-    def column(self, rows: IntArray, day: float) -> Column:
-        stamps, ring = self._stamp[:, rows], self._ring[:, rows]
-        inside = np.where((stamps >= day - self._days) & (stamps <= day), ring, np.nan)
-        value = self._reduce.reduce(inside, axis=0)
-        when = np.where(inside == value, stamps, -np.inf).max(axis=0)
-        when = np.where(np.isfinite(when), when, np.nan)
-        nothing = _nan(rows.size)
-        return Column(value, when, nothing, nothing, _as_truth(value))
+    def column(self, rows: Rows, day: float) -> Column:
+        held, when, low, high = (column if rows is None else column[:, rows] for column in self._queue)
+        fresh = when >= day - self._days
+        first = fresh.argmax(axis=0)[np.newaxis]
+        none = ~fresh.any(axis=0)
+        answers = [np.take_along_axis(each, first, axis=0)[0] for each in (held, when, low, high)]
+        for answer in answers:
+            answer[none] = np.nan
+        return Column(*answers)
 
 
 class State(Accumulator):
-    """What the system keeps and sets."""
+    """What the system keeps of a subject and sets anew before it asks; it has no day."""
 
-    def set(self, rows: IntArray, values: FloatArray) -> None:
+    def set_state(self, rows: IntArray, values: FloatArray) -> None:
         self.value[rows] = values
 
 
-class EventState(Accumulator):
-    """Whether an event is in progress and its grade: `value` is the grade (0 = absent) of the event that ends last."""
+class Lasting(Accumulator):
+    """For how long a predicate has been true at every day with an observation.
 
-    def __init__(self, n: int, kept: float | None) -> None:
-        super().__init__(n)
-        self.end = np.full(n, -np.inf)
-        self.review = np.full(n, -np.inf)
-        self._kept = kept or 0.0
-
-    def event(self, rows: IntArray, start: FloatArray, grade: FloatArray, end: FloatArray) -> None:
-        until = np.where(np.isnan(end), np.inf, end)
-        order = np.lexsort((np.nan_to_num(grade, nan=-1.0), until))
-        rows, start, grade, until = rows[order], start[order], grade[order], until[order]
-        # of several events of one subject the one that ends last counts, of equal ends the worst grade
-        later = until > self.end[rows]
-        equal = (until == self.end[rows]) & ~(self.value[rows] >= grade)
-        at = later | equal
-        self.value[rows[at]] = grade[at]
-        self.day[rows[at]] = start[at]
-        self.end[rows[at]] = until[at]
-
-    def reviewed(self, rows: IntArray, day: float) -> None:
-        self.review[rows] = np.maximum(self.review[rows], day)
-
-    def column(self, rows: IntArray, day: float) -> Column:
-        going = (self.day[rows] <= day) & (self.end[rows] >= day)
-        absent = ~going & (day - self.review[rows] <= self._kept)
-        truth = np.where(going, TRUE, np.where(absent, FALSE, UNKNOWN)).astype(np.int8)
-        grade = np.where(going, self.value[rows], np.where(absent, 0.0, np.nan))
-        review = self.review[rows]
-        when = np.where(going, self.day[rows], np.where(np.isfinite(review), review, np.nan))
-        nothing = _nan(rows.size)
-        return Column(grade, when, nothing, nothing, truth)
-
-
-class EventWindow(Accumulator):
-    """How many events began, or the worst grade of those that began, since the window opened.
-
-    Unknown until events have been asked for within the window; a count may still be too low after the last review, so
-    the number known is a lower bound and is unknown when the last review is not of the day asked.
+    Two runs are kept: of days on which it was true, and of days on which it was not false. When a day gets a further
+    result, that day is judged again from where the runs stood before it.
     """
 
-    def __init__(self, n: int, window: str, days: float, count: bool) -> None:
-        super().__init__(n)
-        self._count = count
-        self._window = window
-        self._days = days
-        self.review = np.full(n, -np.inf)
-        self._seen: list[tuple[IntArray, FloatArray, FloatArray]] = []
-        self._from = np.full(n, -np.inf if window in ("ever", "last") else np.inf)
-
-    def event(self, rows: IntArray, start: FloatArray, grade: FloatArray, end: FloatArray) -> None:
-        self._seen.append((rows, start.copy(), grade.copy()))
-
-    def reviewed(self, rows: IntArray, day: float) -> None:
-        self.review[rows] = np.maximum(self.review[rows], day)
-
-    def start(self, rows: IntArray, what: str) -> None:
-        if what == self._window:
-            self._from[rows] = np.maximum(self.review[rows], 0.0) if what == "cycle" else 0.0
-
-    def column(self, rows: IntArray, day: float) -> Column:
-        lower = self._from.copy()
-        if self._window == "last":
-            lower = np.full(lower.shape, day - self._days)
-        total, latest = np.zeros(lower.size), _nan(lower.size)
-        for at, start, grade in self._seen:
-            inside = (start >= lower[at]) & (start <= day)
-            if self._count:
-                np.add.at(total, at[inside], 1.0)
-            else:
-                np.fmax.at(total, at[inside], grade[inside])
-            np.fmax.at(latest, at[inside], start[inside])
-        fresh = self.review[rows] >= day
-        value = np.where(fresh & np.isfinite(lower[rows]), total[rows], np.nan)
-        nothing = _nan(rows.size)
-        return Column(value, latest[rows], nothing, nothing, _as_truth(value))
-
-
-class Since(Accumulator):
-    """Days since an event last began."""
-
-    def event(self, rows: IntArray, start: FloatArray, grade: FloatArray, end: FloatArray) -> None:
-        np.fmax.at(self.day, rows, start)
-
-    def column(self, rows: IntArray, day: float) -> Column:
-        value, nothing = day - self.day[rows], _nan(rows.size)
-        return Column(value, self.day[rows], nothing, nothing, _as_truth(value))
-
-
-class Lasting(Accumulator):
-    """How long a predicate has been true at every observation: from the first true one of the run to the latest."""
-
-    def __init__(self, n: int, days: float, kept: float) -> None:
+    def __init__(self, n: int, days: float) -> None:
         super().__init__(n)
         self._days = days
-        self._kept = kept
-        self.since = _nan(n)
-        self.latest = np.full(n, UNKNOWN, dtype=np.int8)
-        self.touched = np.zeros(n, dtype=np.bool_)
-        self._before = _nan(n)
+        self._runs = (nothing(n), nothing(n))
+        self._before = (nothing(n), nothing(n))
 
-    def update(self, rows: IntArray, day: float, verdict: Truth) -> None:
-        """The verdict (m,) of the predicate on a day that is complete, or complete so far."""
-        again = self.day[rows] == day
-        since = np.where(again, self._before[rows], self.since[rows])
-        self._before[rows] = since
-        self.since[rows] = np.where(verdict == TRUE, np.where(np.isnan(since), day, since), np.nan)
-        self.latest[rows] = verdict
+    def judge(self, rows: IntArray, day: float, verdict: Truth) -> None:
+        """The verdict (m,) of the predicate on a day that has an observation."""
+        new_day = rows[self.day[rows] != day]
+        for run, before, goes_on in zip(self._runs, self._before, (verdict == TRUE, verdict != FALSE), strict=True):
+            before[new_day] = run[new_day]
+            begun = before[rows]
+            run[rows] = np.where(goes_on, np.where(np.isnan(begun), day, begun), np.nan)
         self.day[rows] = day
 
-    def column(self, rows: IntArray, day: float) -> Column:
-        when, since, latest = self.day[rows], self.since[rows], self.latest[rows]
-        length = when - since
-        fresh = day - when <= self._kept
-        truth = np.where(latest == TRUE, np.where(length >= self._days, TRUE, FALSE), latest)
-        truth = np.where(fresh, truth, UNKNOWN).astype(np.int8)
-        nothing = _nan(rows.size)
-        return Column(length, when, nothing, nothing, truth)
-
-
-def make_accumulator(item: Input, n: int) -> Accumulator:
-    """The accumulator that remembers what this input asks."""
-    window = item.window
-    match item.remember:
-        case "current":
-            return Current(n, item.worst, item.current_for if item.current_for is not None else 0.0)
-        case "state":
-            return State(n)
-        case "first":
-            return First(n, item.worst)
-        case "last":
-            return Current(n, item.worst, None)
-        case "baseline":
-            return Baseline(n, item.worst)
-        case "event":
-            return EventState(n, item.current_for)
-        case "since":
-            return Since(n)
-        case "lasting":
-            return Lasting(n, item.days, item.current_for or 0.0)
-    assert window is not None
-    if item.remember in ("count", "worst grade"):
-        return EventWindow(n, window.kind, window.days, item.remember == "count")
-    if window.kind == "last":
-        return SlidingExtreme(n, item.remember == "lowest", window.days)
-    return Extreme(n, item.remember == "lowest", window.kind)
+    def column(self, rows: Rows, day: float) -> Column:
+        when = pick(self.day, rows)
+        sure, possible = (when - pick(run, rows) for run in self._runs)
+        truth = np.where(sure >= self._days, TRUE, np.where(possible >= self._days, UNKNOWN, FALSE)).astype(np.int8)
+        truth[np.isnan(when)] = UNKNOWN
+        return Column(sure, when, truth=truth)

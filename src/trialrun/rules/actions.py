@@ -17,13 +17,20 @@ Resume = Literal["same level", "one level lower", "first level"]
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One action: `until` and `resume` go with a hold, `what` names the treatment that is started or ended."""
+    """One action: `until` and `resume` go with a hold, `what` names the co-treatment that is started or ended."""
 
     verb: Verb
     text: str
     until: Rule | None = None
     resume: Resume | None = None
     what: str | None = None
+
+    def does_same_as(self, other: Action) -> bool:
+        """Whether both do the same thing, however they are worded."""
+        return self._meaning() == other._meaning()
+
+    def _meaning(self) -> tuple[object, ...]:
+        return self.verb, None if self.until is None else self.until.node, self.resume, self.what
 
 
 _PLAIN: dict[str, Verb] = {
@@ -33,13 +40,14 @@ _PLAIN: dict[str, Verb] = {
     "reduce one level": "reduce",
     "stop treatment": "stop",
     "pause enrolment": "pause",
+    "pause accrual": "pause",
     "stop the study": "stop_study",
     "hold": "hold",
 }
 _HOLD = re.compile(
     r"hold until (?P<until>.+), resume (?:at the )?(?P<resume>same level|first level|one level lower)", re.DOTALL
 )
-_OTHER = re.compile(r"(?P<verb>start|end) (?P<what>[A-Za-z][A-Za-z0-9_-]*)")
+_OTHER = re.compile(r"(?P<verb>start|end|stop) (?P<what>[A-Za-z][A-Za-z0-9_-]*)")
 
 
 def read_action(text: str, vocabulary: Vocabulary, location: Location | None = None) -> Action:
@@ -63,6 +71,6 @@ def read_action(text: str, vocabulary: Vocabulary, location: Location | None = N
         *_PLAIN,
         "hold until ..., resume at the same level | one level lower | at the first level",
         "start ...",
-        "end ...",
+        "stop ...",
     ]
     raise TrialrunError(Problem("unknown-action", "unknown action", repr(text), "one of: " + "; ".join(known), where))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
-from numpy.typing import NDArray
 
 from trialrun.rules import truth as three
-from trialrun.rules.accumulate import Columns
+from trialrun.rules.columns import Columns, FloatArray
 from trialrun.rules.nodes import (
     Change,
     Compare,
@@ -19,17 +20,20 @@ from trialrun.rules.nodes import (
     Multiple,
     Named,
     Not,
+    Operator,
     Predicate,
     Quantity,
     Value,
 )
 from trialrun.rules.rule import Rule
-from trialrun.rules.truth import Truth
-
-FloatArray = NDArray[np.float64]
+from trialrun.rules.truth import TRUE, UNKNOWN, Truth
 
 # Two numbers that agree to 15 significant digits are equal: 0.1 x 3 must not exceed 0.3 by binary rounding.
-_SAME = 5e-15
+SAME = 5e-15
+
+_TURNED: dict[Operator, Operator] = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "=", "!=": "!="}
+
+Bounds = tuple[FloatArray, FloatArray]
 
 
 def evaluate(rule: Rule, columns: Columns) -> Truth:
@@ -41,25 +45,25 @@ def truth_of(node: Predicate, columns: Columns) -> Truth:
     """The verdict of one part of a rule."""
     match node:
         case Compare():
-            return _compare(value_of(node.left, columns), node.operator, value_of(node.right, columns))
+            return _compare(node, columns)
         case Member():
             value = value_of(node.value, columns)
             inside = np.isin(value, node.allowed)
             return three.from_known(~np.isnan(value), ~inside if node.negated else inside)
         case Holds():
-            return columns[node.input].truth
+            value, bounds = _both(Value(node.text, node.input, None), columns)
+            return _ordered(value, ">", 0.0, bounds)
         case Known():
             known = ~np.isnan(value_of(node.value, columns))
-            return (known == node.wanted).astype(np.int8)
+            return np.asarray(known == node.wanted).astype(np.int8)
         case Not():
             return three.negate(truth_of(node.child, columns))
         case Lasting():
-            return columns[node.input].truth
+            return lasting(truth_of(node.child, columns), cast(Truth, columns[node.input].truth))
         case Named():
             return truth_of(node.child, columns)
         case Group():
-            verdicts = [truth_of(member, columns) for member in node.members]
-            return combine(node, verdicts)
+            return combine(node, [truth_of(member, columns) for member in node.members])
 
 
 def combine(node: Group, verdicts: list[Truth]) -> Truth:
@@ -75,8 +79,13 @@ def combine(node: Group, verdicts: list[Truth]) -> Truth:
             return three.each_measured(verdicts)
 
 
+def lasting(now: Truth, runs: Truth) -> Truth:
+    """The verdict of persistence: what the runs say where the predicate is true now, else what it says itself."""
+    return np.where(now == TRUE, runs, now)
+
+
 def value_of(quantity: Quantity, columns: Columns) -> FloatArray:
-    """A quantity (m,) in its unit; NaN where it is unknown."""
+    """A quantity (m,) in its unit; NaN where it is not exactly known."""
     match quantity:
         case Constant():
             return np.full(columns.size, quantity.value)
@@ -85,7 +94,7 @@ def value_of(quantity: Quantity, columns: Columns) -> FloatArray:
         case Multiple():
             column = columns[quantity.input]
             base = {"ULN": column.high, "LLN": column.low, "baseline": column.value}[quantity.of]
-            return quantity.factor * base
+            return np.full(columns.size, np.nan) if base is None else quantity.factor * base
         case Change():
             now, before = columns[quantity.current].value, columns[quantity.baseline].value
             if not quantity.percent:
@@ -94,20 +103,64 @@ def value_of(quantity: Quantity, columns: Columns) -> FloatArray:
                 return np.where(before != 0, 100.0 * (now - before) / before, np.nan)
 
 
-def _compare(left: FloatArray, operator: str, right: FloatArray) -> Truth:
-    known = ~(np.isnan(left) | np.isnan(right))
-    same = np.abs(left - right) <= _SAME * np.maximum(np.abs(left), np.abs(right))
+def _both(quantity: Quantity, columns: Columns) -> tuple[FloatArray, Bounds | None]:
+    """A quantity with the bounds of what it can be where it is not exactly known (None: no bounds are known)."""
+    value = value_of(quantity, columns)
+    if isinstance(quantity, Value):
+        column = columns[quantity.input]
+        if column.least is not None and column.most is not None:
+            return value, (column.least, column.most)
+    return value, None
+
+
+def _compare(node: Compare, columns: Columns) -> Truth:
+    left, operator, right = node.left, node.operator, node.right
+    if isinstance(left, Constant):
+        left, operator, right = right, _TURNED[operator], left
+    value, bounds = _both(left, columns)
+    if isinstance(right, Constant):
+        return _ordered(value, operator, right.value, bounds)
+    other, other_bounds = _both(right, columns)
+    if bounds is None and other_bounds is None:
+        return _exact(value, operator, other)
+    return _bounded(bounds or (value, value), operator, other_bounds or (other, other))
+
+
+def _ordered(value: FloatArray, operator: Operator, bound: float, bounds: Bounds | None) -> Truth:
+    if bounds is None:
+        return _exact(value, operator, bound)
+    return _bounded(bounds, operator, (bound, bound))
+
+
+def _exact(value: FloatArray, operator: Operator, other: FloatArray | float) -> Truth:
+    """The comparison (m,) of values; unknown where either is NaN."""
+    margin: FloatArray | float = SAME * np.abs(other)
+    if not isinstance(other, float):
+        margin = np.where(np.isinf(other), 0.0, margin)
     match operator:
         case "<":
-            holds = (left < right) & ~same
+            holds = value < other - margin
         case "<=":
-            holds = (left < right) | same
+            holds = value <= other + margin
         case ">":
-            holds = (left > right) & ~same
+            holds = value > other + margin
         case ">=":
-            holds = (left > right) | same
+            holds = value >= other - margin
         case "=":
-            holds = same
-        case _:
-            holds = ~same
-    return three.from_known(known, holds)
+            holds = (value >= other - margin) & (value <= other + margin)
+        case "!=":
+            holds = (value < other - margin) | (value > other + margin)
+    unknown = np.isnan(value)
+    if not isinstance(other, float):
+        unknown |= np.isnan(other)
+    # where a side is NaN nothing holds: 0 - 1 is UNKNOWN
+    return holds.view(np.int8) - unknown.view(np.int8)
+
+
+def _bounded(left: Bounds, operator: Operator, right: tuple[FloatArray | float, FloatArray | float]) -> Truth:
+    """The comparison (m,) of what lies within bounds: known where all that it can be answers alike."""
+    if operator in ("=", "!="):
+        equal = three.all_of([_bounded(left, ">=", right), _bounded(left, "<=", right)])
+        return equal if operator == "=" else three.negate(equal)
+    one, other = _exact(left[0], operator, right[1]), _exact(left[1], operator, right[0])
+    return np.where(one == other, one, np.int8(UNKNOWN))

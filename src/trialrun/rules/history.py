@@ -2,50 +2,97 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from trialrun.rules.accumulate import Accumulator, Columns, EventState, Lasting, make_accumulator
+from trialrun.rules.accumulate import Accumulator, Baseline, Extreme, First, Lasting, Latest, SlidingExtreme, State
+from trialrun.rules.columns import Columns, FloatArray, IntArray
 from trialrun.rules.evaluate import truth_of
+from trialrun.rules.event_accumulate import (
+    Clock,
+    Count,
+    Course,
+    EventAccumulator,
+    InProgress,
+    Since,
+    SlidingCount,
+    WorstGrade,
+)
 from trialrun.rules.nodes import inputs_of
 from trialrun.rules.terms import Input
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 
 class History:
     """The accumulators of n subjects for a set of rules.
 
-    Observations are given in order of their day; those of one day may come in any order: of two results of the same
-    test on one day the worse counts where one direction is worse, else differing results make the day's value unknown.
+    Results are given in order of their day (a result of an earlier day than the last one of that test is a ValueError);
+    those of one day may come in any order, and so may a cycle that starts on that day. Events are given once each, when
+    they become known. All arrays have one element for each element of `rows`, which are positions from 0 to n - 1.
     """
 
     def __init__(self, inputs: Iterable[Input], n: int) -> None:
         self.n = n
+        self._clock = Clock(n)
+        self._courses: dict[str, Course] = {}
         self._of: dict[Input, Accumulator] = {}
+        self._by_term: dict[str, list[Accumulator]] = {}
+        self._events: dict[str, list[EventAccumulator]] = {}
+        self._lasting: dict[str, list[tuple[Input, Lasting]]] = {}
+        self._last_day: dict[str, FloatArray] = {}
         for item in inputs:
             self._add(item)
-        self._by_term: dict[str, list[Accumulator]] = {}
-        self._lasting: list[tuple[Input, Lasting]] = []
-        for item, accumulator in self._of.items():
-            if isinstance(accumulator, Lasting):
-                self._lasting.append((item, accumulator))
-            else:
-                self._by_term.setdefault(item.term, []).append(accumulator)
-        self._pending: set[float] = set()
-        self._started = np.zeros(n, dtype=np.bool_)
 
     def _add(self, item: Input) -> None:
         if item in self._of:
             return
-        if item.remember == "lasting":
-            assert item.predicate is not None
-            for part in inputs_of(item.predicate):
+        accumulator = self._make(item)
+        self._of[item] = accumulator
+        if isinstance(accumulator, Lasting):
+            assert item.predicate is not None  # the reader gives every `lasting` its predicate
+            parts = inputs_of(item.predicate)
+            for part in parts:
                 self._add(part)
-        self._of[item] = make_accumulator(item, self.n)
+            for term in {part.term for part in parts}:
+                self._lasting.setdefault(term, []).append((item, accumulator))
+        elif isinstance(accumulator, EventAccumulator):
+            self._events.setdefault(item.term, []).append(accumulator)
+        else:
+            self._by_term.setdefault(item.term, []).append(accumulator)
+
+    def _make(self, item: Input) -> Accumulator:
+        """The accumulator that remembers what this input asks."""
+        n, window, kept = self.n, item.window, item.current_for or 0.0
+        match item.remember:
+            case "current":
+                return Latest(n, item.worst, kept)
+            case "last":
+                return Latest(n, item.worst, None)
+            case "first":
+                return First(n, item.worst)
+            case "baseline":
+                return Baseline(n, item.worst)
+            case "state":
+                return State(n)
+            case "lasting":
+                return Lasting(n, item.days)
+            case "event":
+                return InProgress(n, self._clock, kept, self._course(item.term))
+            case "since":
+                return Since(n, self._clock, kept, self._course(item.term))
+        assert window is not None  # the reader gives each of the others its window
+        match item.remember:
+            case "worst grade":
+                return WorstGrade(n, self._clock, kept, self._course(item.term), window)
+            case "count":
+                return (SlidingCount if window.kind == "last" else Count)(n, self._clock, kept, window)
+        if window.kind == "last":
+            return SlidingExtreme(n, item.remember == "lowest", window.days)
+        return Extreme(n, item.remember == "lowest", window.kind)
+
+    def _course(self, term: str) -> Course:
+        return self._courses.setdefault(term, Course(self.n))
 
     def observe(
         self,
@@ -56,89 +103,99 @@ class History:
         low: FloatArray | None = None,
         high: FloatArray | None = None,
     ) -> None:
-        """Results (m,) of a test for these rows on one day, in the test's canonical unit; NaN is no result."""
+        """Results (m,) of a test on one day, in the test's canonical unit (truths 0/1), with the limits of their range.
+
+        NaN is no result and changes nothing: what was known before stays, for as long as it is current.
+        """
         known = ~np.isnan(values)
         if not known.all():
             rows, values = rows[known], values[known]
             low = low[known] if low is not None else None
             high = high[known] if high is not None else None
-        if rows.size == 0:
+        accumulators, lasting = self._by_term.get(term, ()), self._lasting.get(term, ())
+        if rows.size == 0 or not accumulators:
             return
-        self._flush_before(day)
-        nothing = np.full(rows.shape, np.nan)
-        for accumulator in self._by_term.get(term, ()):
-            accumulator.observe(rows, day, values, nothing if low is None else low, nothing if high is None else high)
-        self._note(term, rows, day)
+        last = self._last_day.setdefault(term, np.full(self.n, -np.inf))
+        if (last[rows] > day).any():
+            raise ValueError(f"{term} of day {day:g} comes after a result of a later day of the same subject")
+        low = np.full(rows.shape, np.nan) if low is None else low
+        high = np.full(rows.shape, np.nan) if high is None else high
+        for at in _rounds(rows):
+            here = rows[at]
+            last[here] = day
+            for accumulator in accumulators:
+                accumulator.observe(here, day, values[at], low[at], high[at])
+        for item, run in lasting:
+            assert item.predicate is not None
+            each = np.unique(rows)
+            parts = {part: self._of[part].column(each, day) for part in inputs_of(item.predicate)}
+            run.judge(each, day, truth_of(item.predicate, Columns(day, each.size, parts)))
 
     def event(
-        self, term: str, rows: IntArray, day: FloatArray | float, grade: FloatArray, end_day: FloatArray | None = None
+        self,
+        term: str,
+        rows: IntArray,
+        day: FloatArray | float,
+        grade: FloatArray,
+        end_day: FloatArray | None = None,
     ) -> None:
-        """Events (m,) with their start, grade (NaN = not graded) and end (NaN = going on)."""
+        """Events (m,) of one term: the day they began, their grade (1 to 5; NaN: not graded), the last day they went on
+        (NaN or None: going on)."""
         start = np.broadcast_to(np.asarray(day, dtype=np.float64), rows.shape)
         end = np.full(rows.shape, np.nan) if end_day is None else end_day
-        for accumulator in self._by_term.get(term, ()):
-            accumulator.event(rows, start, grade, end)
-        if rows.size:
-            self._note(term, rows, float(start.max()))
+        graded = grade[~np.isnan(grade)]
+        if ((graded < 1) | (graded > 5) | (graded != np.floor(graded))).any():
+            raise ValueError(f"a grade of {term} is not one of 1 to 5")
+        for at in _rounds(rows):
+            if term in self._courses:
+                self._courses[term].event(rows[at], start[at], grade[at], end[at])
+            for accumulator in self._events.get(term, ()):
+                accumulator.event(rows[at], start[at], grade[at], end[at])
 
     def reviewed(self, rows: IntArray, day: float) -> None:
         """A visit that asked for events was completed: what was not reported is absent up to this day."""
-        for accumulators in self._by_term.values():
-            for accumulator in accumulators:
-                accumulator.reviewed(rows, day)
-        for item, lasting in self._lasting:
-            if any(isinstance(self._of[part], EventState) for part in self._parts(item)):
-                lasting.touched[rows] = True
-                self._pending.add(day)
+        self._clock.reviewed[rows] = np.maximum(self._clock.reviewed[rows], day)
 
     def set_state(self, term: str, rows: IntArray, values: FloatArray) -> None:
         """States (m,) as they are now: numbers in the term's unit, truths 0/1, categories as index; NaN = unknown."""
         for accumulator in self._by_term.get(term, ()):
-            accumulator.set(rows, values)
+            accumulator.set_state(rows, values)
 
     def set_baseline(self, rows: IntArray) -> None:
-        """The last value before the first dose becomes baseline."""
+        """The last value given so far becomes baseline: the first dose follows."""
         for accumulators in self._by_term.values():
             for accumulator in accumulators:
                 accumulator.set_baseline(rows)
 
     def start_treatment(self, rows: IntArray, day: float) -> None:
-        """The first dose was given: `since first dose` counts from here on."""
-        self._flush_before(np.inf)
-        for accumulators in self._by_term.values():
-            for accumulator in accumulators:
-                accumulator.start(rows, "treatment")
+        """The first dose was given on this day: `since first dose` counts from it on, its results included."""
+        self._start(rows, day, "treatment")
 
     def start_cycle(self, rows: IntArray, day: float) -> None:
-        """A cycle's first dose was given: `this cycle` counts from here on."""
-        for accumulators in self._by_term.values():
-            for accumulator in accumulators:
-                accumulator.start(rows, "cycle")
+        """A cycle's first dose was given on this day: `this cycle` counts from it on, its results included."""
+        self._start(rows, day, "cycle")
+
+    def _start(self, rows: IntArray, day: float, what: Literal["cycle", "treatment"]) -> None:
+        self._clock.started[what][rows] = day
+        for accumulator in self._of.values():
+            accumulator.start(rows, day, what)
 
     def columns(self, day: float, rows: IntArray) -> Columns:
-        """The columns of these rows (m,) as of a day."""
-        self._flush_before(np.inf)
-        return Columns(day, rows.size, {item: self._of[item].column(rows, day) for item in self._of})
+        """The columns of these rows (m,) as of a day; they stay as they are when the history goes on."""
+        everyone = rows.size == self.n and bool((rows == np.arange(self.n)).all())
+        which = None if everyone else rows
+        return Columns(day, rows.size, {item: each.column(which, day) for item, each in self._of.items()})
 
-    def _parts(self, item: Input) -> list[Input]:
-        assert item.predicate is not None
-        return inputs_of(item.predicate)
 
-    def _note(self, term: str, rows: IntArray, day: float) -> None:
-        for item, lasting in self._lasting:
-            if any(part.term == term for part in self._parts(item)):
-                lasting.touched[rows] = True
-                self._pending.add(day)
-
-    def _flush_before(self, day: float) -> None:
-        """Evaluate lasting predicates for the days that are complete: a day is complete when a later one begins."""
-        if not self._lasting or not self._pending or min(self._pending) >= day:
-            return
-        when = max(item for item in self._pending if item < day)
-        for item, lasting in self._lasting:
-            rows = np.flatnonzero(lasting.touched)
-            if rows.size and item.predicate is not None:
-                parts = {part: self._of[part].column(rows, when) for part in self._parts(item)}
-                lasting.update(rows, when, truth_of(item.predicate, Columns(when, rows.size, parts)))
-                lasting.touched[rows] = False
-        self._pending = {item for item in self._pending if item >= day}
+def _rounds(rows: IntArray) -> Iterator[slice | IntArray]:
+    """Positions of `rows` in rounds that have each subject at most once."""
+    if rows.size < 2 or bool((rows[1:] > rows[:-1]).all()):
+        yield slice(None)
+        return
+    order = np.argsort(rows, kind="stable")
+    ordered = rows[order]
+    first = np.concatenate([[True], ordered[1:] != ordered[:-1]])
+    start = np.maximum.accumulate(np.where(first, np.arange(rows.size), 0))
+    turn = np.arange(rows.size) - start
+    for number in range(int(turn.max()) + 1):
+        yield order[turn == number]

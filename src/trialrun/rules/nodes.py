@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,11 +22,12 @@ class Constant:
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """What an accumulator holds, in `unit`."""
+    """What an accumulator holds, in `unit`; `names` are those of a category's values."""
 
     text: str
     input: Input
     unit: str | None
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +43,14 @@ class Multiple:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Current value minus baseline, in the term's unit or in percent of baseline."""
+    """Current value minus baseline, in the term's unit (`value_unit`) or in percent of baseline."""
 
     text: str
     current: Input
     baseline: Input
     percent: bool
     unit: str | None
+    value_unit: str | None
 
 
 Quantity = Constant | Value | Multiple | Change
@@ -105,7 +108,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Lasting:
-    """A predicate that has been true at every observation over at least `input.days` days."""
+    """A predicate that has been true on every day with an observation over at least `input.days` days."""
 
     text: str
     input: Input
@@ -141,6 +144,13 @@ def children(node: Predicate) -> tuple[Predicate, ...]:
     if isinstance(node, Group):
         return node.members
     return ()
+
+
+def walk(node: Predicate) -> Iterator[Predicate]:
+    """A predicate and everything below it."""
+    yield node
+    for child in children(node):
+        yield from walk(child)
 
 
 def inputs_of(node: Predicate) -> list[Input]:

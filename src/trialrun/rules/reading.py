@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import re
 from difflib import get_close_matches
-from functools import cache
-from importlib.resources import files
 from typing import Any
 
-from lark import Lark, Token, Tree
-from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedInput, UnexpectedToken
+from lark import Token, Tree
 
 from trialrun.rules.nodes import (
     Change,
@@ -27,46 +24,24 @@ from trialrun.rules.nodes import (
     Quantity,
     Value,
     inputs_of,
+    walk,
 )
 from trialrun.rules.rule import Rule
-from trialrun.rules.terms import Input, Term, Vocabulary, Window
+from trialrun.rules.syntax import parse_rule
+from trialrun.rules.terms import Input, Remember, Term, Vocabulary, Window
 from trialrun.vocab.problems import Location, Problem, TrialrunError
 from trialrun.vocab.units import convert, find_unit
 
-_QUANTITY = re.compile(r"(-?\d+(?:\.\d+)?)\s*(.*)", re.DOTALL)
+_QUANTITY = re.compile(r"([+-]?\d+(?:\.\d+)?)\s*(.*)", re.DOTALL)
 _MULTIPLE = re.compile(r"x\s*(ULN|LLN|baseline)")
 
 
-@cache
-def _parser() -> Lark:
-    grammar = files("trialrun.rules").joinpath("grammar.lark").read_text(encoding="utf-8")
-    return Lark(grammar, parser="lalr", propagate_positions=True, maybe_placeholders=False)
-
-
 def read_rule(text: str, vocabulary: Vocabulary, location: Location | None = None) -> Rule:
-    """Read a condition. Everything that is wrong with it is a TrialrunError at `location`."""
+    """Read a condition. What is wrong with it is a TrialrunError at `location`: a word that the vocabulary does not
+    have, a number without its unit or with a wrong one, a sentence that the language does not have."""
     where = location or Location()
-    try:
-        tree = _parser().parse(text)
-    except UnexpectedInput as error:
-        raise TrialrunError(_syntax(error, text, where)) from None
-    return Rule(" ".join(text.split()), _Reader(text, vocabulary, where).predicate(tree.children[0]), where)
-
-
-def _syntax(error: UnexpectedInput, text: str, where: Location) -> Problem:
-    if not text.strip():
-        return Problem("rule-syntax", "the rule is empty", None, "a condition such as neutrophils < 0.5 x10^9/L", where)
-    if isinstance(error, UnexpectedEOF) or (isinstance(error, UnexpectedToken) and error.token.type == "$END"):
-        return Problem(
-            "rule-syntax", "the rule ends too early", repr(text.strip()[-30:]), "the rest of the condition", where
-        )
-    position = getattr(error, "pos_in_stream", None) or 0
-    found = text[position : position + 20].split("\n")[0]
-    if isinstance(error, UnexpectedCharacters):
-        return Problem("rule-syntax", "a sign that the rule language does not have", repr(found), None, where)
-    return Problem(
-        "rule-syntax", "the rule cannot be read here", repr(found), "see docs/reference/rule-language.md", where
-    )
+    tree = parse_rule(text, where)
+    return Rule(" ".join(text.split()), _Reader(text, vocabulary, where).predicate(tree), where)
 
 
 class _Reader:
@@ -116,13 +91,11 @@ class _Reader:
             case "comparison":
                 return self._comparison(text, parts[0], str(parts[1]), parts[2])
             case "between":
-                left = Compare(text, *self._pair(parts[0], ">=", parts[1]))
-                right = Compare(text, *self._pair(parts[0], "<=", parts[2]))
-                return Group(text, "all", (left, right))
+                return self._between(text, *parts)
             case "membership":
                 return self._membership(text, parts[0], [str(word.children[0]).strip('"') for word in parts[1:]], False)
             case "known" | "not_known":
-                return Known(text, self._quantity(parts[0]), tree.data == "known")
+                return Known(text, self._whatever(parts[0]), tree.data == "known")
             case "truth":
                 return self._truth(text, str(parts[0]))
         raise AssertionError(tree.data)
@@ -135,19 +108,49 @@ class _Reader:
             )
         return Group(text, "at least", read, int(count))
 
+    def _between(self, text: str, value: Tree[Token], low: Tree[Token], high: Tree[Token]) -> Predicate:
+        quoted = self._quote(value)
+        bounds = []
+        for operator, bound in ((">=", low), ("<=", high)):
+            bounds.append(Compare(f"{quoted} {operator} {self._quote(bound)}", *self._pair(value, operator, bound)))
+        least, most = bounds[0].right, bounds[1].right
+        if isinstance(least, Constant) and isinstance(most, Constant) and least.value > most.value:
+            found = f"{least.text} and {most.text}"
+            raise self._error("bounds-reversed", "the lower bound is above the upper one", found, "the lower one first")
+        return Group(text, "all", tuple(bounds))
+
     def _lasting(self, text: str, inside: Tree[Token], length: str) -> Predicate:
         child = self.predicate(inside)
-        days = self._duration(length)
-        current_for = max((item.current_for or 0.0 for item in inputs_of(child)), default=0.0)
-        kept = Input("lasting", self._quote(inside), None, current_for, None, child, days)
-        return Lasting(text, kept, child)
+        quoted = self._quote(inside)
+        for node in walk(child):
+            if isinstance(node, Known | Lasting):
+                raise self._error(
+                    "not-lasting", "only a comparison of results can last", repr(quoted), "for example platelets < ..."
+                )
+        for item in inputs_of(child):
+            if item.remember in ("event", "count", "worst grade", "since"):
+                expected = f"{item.term} and days since {item.term} >= {length}"
+                raise self._error("not-lasting", "how long an event lasts is asked otherwise", repr(quoted), expected)
+            if item.remember not in ("current", "baseline"):
+                raise self._error(
+                    "not-lasting",
+                    "a state or a window has no days of its own to last over",
+                    repr(quoted),
+                    "comparisons of test results",
+                )
+        return Lasting(text, Input("lasting", quoted, predicate=child, days=self._duration(length)), child)
 
     def _duration(self, text: str) -> float:
         match = _QUANTITY.fullmatch(text)
         unit = find_unit(match.group(2)) if match and match.group(2) else None
-        if match is None or unit is None or unit not in ("d", "wk", "mo", "a", "h"):
-            raise self._error("missing-unit", "a length of time needs its unit", repr(text), "for example 7 days")
-        return convert(float(match.group(1)), unit, "d")
+        if match is None or unit not in ("d", "wk", "mo", "a"):
+            raise self._error(
+                "missing-unit", "a length of time needs its unit", repr(text), "days, weeks, months or years: 7 days"
+            )
+        days = convert(float(match.group(1)), unit, "d")
+        if days <= 0:
+            raise self._error("no-duration", "a length of time must be above 0", repr(text), "for example 7 days")
+        return days
 
     def _truth(self, text: str, name: str) -> Predicate:
         term = self._term(name)
@@ -195,7 +198,7 @@ class _Reader:
             raise self._error(
                 "unknown-value", f"{term.name} has no such value", repr(unknown[0]), "one of " + ", ".join(term.values)
             )
-        value = Value(term.name, self._current(term), None)
+        value = Value(term.name, self._current(term), None, term.values)
         return Member(text, value, tuple(term.values.index(word) for word in words), negated, tuple(words))
 
     def _pair(self, left: Any, operator: str, right: Any) -> tuple[Quantity, Any, Quantity]:
@@ -230,7 +233,7 @@ class _Reader:
             return self._multiple(text, number, multiple.group(1), other)
         unit = other.unit
         if unit is None or unit == "1":
-            if spelled and not (unit == "1" and spelled == "%"):
+            if spelled:
                 raise self._error("unit-mismatch", f"{other.text} has no unit", repr(text), f"{match.group(1)} alone")
             return Constant(text, number, unit)
         if not spelled:
@@ -246,9 +249,9 @@ class _Reader:
             raise self._error(problem.code, problem.message, repr(text), f"a unit that converts to {unit}") from None
 
     def _multiple(self, text: str, factor: float, of: str, other: Quantity) -> Multiple:
-        if not isinstance(other, Value) or other.input.remember in ("state", "event", "count", "since"):
+        term = self._term(other.input.term) if isinstance(other, Value) else None
+        if term is None or term.source != "finding" or not isinstance(other, Value):
             raise self._error("no-limits", f"{other.text} has no {of}", repr(text), "a test that is measured")
-        term = self._term(other.input.term)
         if of == "baseline":
             return Multiple(text, factor, "baseline", Input("baseline", term.name, None, None, term.worst), other.unit)
         if not term.limits:
@@ -285,6 +288,24 @@ class _Reader:
             raise self._error("not-an-event", f"{name} is not an event", repr(name), "an adverse event term")
         return term
 
+    def _about(self, name: str, remember: Remember, window: Tree[Token] | None) -> Input:
+        term = self._event(name)
+        return Input(remember, term.name, None if window is None else self._window(window), term.current_for)
+
+    def _whatever(self, tree: Any) -> Quantity:
+        """A quantity, or a term of any kind: all of them can be known."""
+        if tree.data != "current":
+            return self._quantity(tree)
+        term = self._term(str(tree.children[0]))
+        if term.definition is not None:
+            raise self._error(
+                "derived-known",
+                f"{term.name} follows from others",
+                repr(term.name),
+                "one of " + ", ".join(sorted(term.definition.terms)),
+            )
+        return Value(term.name, self._current(term), term.unit, term.values)
+
     def _quantity(self, tree: Any) -> Quantity:
         parts: Any = tree.children
         text = self._quote(tree)
@@ -304,19 +325,18 @@ class _Reader:
                 term = self._measured(str(parts[0]))
                 return Value(text, Input(tree.data, term.name, None, None, term.worst), term.unit)
             case "count":
-                return Value(text, Input("count", self._event(str(parts[0])).name, self._window(parts[1])), "1")
+                return Value(text, self._about(str(parts[0]), "count", parts[1]), "1")
             case "grade":
-                term = self._event(str(parts[0]))
-                return Value(text, Input("event", term.name, None, term.current_for), "1")
+                return Value(text, self._current(self._event(str(parts[0]))), "1")
             case "worst_grade":
-                return Value(text, Input("worst grade", self._event(str(parts[0])).name, self._window(parts[1])), "1")
+                return Value(text, self._about(str(parts[0]), "worst grade", parts[1]), "1")
             case "days_since":
-                return Value(text, Input("since", self._event(str(parts[0])).name), "d")
+                return Value(text, self._about(str(parts[0]), "since", None), "d")
             case "change" | "percent_change":
                 term = self._measured(str(parts[0]))
                 percent = tree.data == "percent_change"
                 before = Input("baseline", term.name, None, None, term.worst)
-                return Change(text, self._current(term), before, percent, "%" if percent else term.unit)
+                return Change(text, self._current(term), before, percent, "%" if percent else term.unit, term.unit)
             case "constant":
                 raise self._error("no-term", "a number stands where a term should", text, "a term")
         raise AssertionError(tree.data)

@@ -7,21 +7,29 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trialrun.rules.accumulate import Columns
 from trialrun.rules.actions import Action
+from trialrun.rules.columns import Columns
 from trialrun.rules.evaluate import evaluate
+from trialrun.rules.explain import explain
 from trialrun.rules.rule import Rule
 from trialrun.rules.truth import TRUE, UNKNOWN
 from trialrun.vocab.problems import Location
 
+_NONE, _SEVERAL = -1, -2
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row: `when` None is `otherwise`."""
+    """One row: `when` None is `otherwise`. `up_to` is what else tells its action apart, such as a highest dose."""
 
     when: Rule | None
     then: Action
     location: Location
+    up_to: str | None = None
+
+    def does_same_as(self, other: Row) -> bool:
+        """Whether both rows do the same thing when they hold."""
+        return self.up_to == other.up_to and self.then.does_same_as(other.then)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +45,35 @@ class Table:
 @dataclass(frozen=True, slots=True)
 class TableResult:
     """`row` (m,) the index of the row that applies, or the first unknown row where undetermined, -1 where none holds;
-    `undetermined` (m,) whether an unknown row could change the answer."""
+    `undetermined` (m,) whether an unknown row could change the answer; `table` and `columns` are what was evaluated."""
 
     row: NDArray[np.int64]
     undetermined: NDArray[np.bool_]
+    table: Table
+    columns: Columns
+
+    def waits_for(self, row: int) -> tuple[str, ...]:
+        """What an undetermined answer for the subject at position `row` waits for: the unknown inputs of the rows
+        that could still decide otherwise than the first row that holds for certain."""
+        if not self.undetermined[row]:
+            return ()
+        one = self.columns.take(np.array([row]))
+        unknown: list[tuple[Row, tuple[str, ...]]] = []
+        certain: Row | None = None
+        for item in self.table.rows:
+            if item.when is None:
+                certain = item
+                break
+            explanation = explain(item.when, one, 0)
+            if explanation.verdict == "true":
+                certain = item
+                break
+            if explanation.verdict == "unknown":
+                unknown.append((item, explanation.waits_for))
+        # rows that do the same as the certain one matter only while one below them could do otherwise
+        while unknown and certain is not None and unknown[-1][0].does_same_as(certain):
+            unknown.pop()
+        return tuple(dict.fromkeys(name for _, names in unknown for name in names))
 
 
 def evaluate_table(table: Table, columns: Columns) -> TableResult:
@@ -49,24 +82,33 @@ def evaluate_table(table: Table, columns: Columns) -> TableResult:
     While an earlier row is unknown a later one applies only if it does the same.
     """
     m = columns.size
+    kinds = _kinds(table)
     row = np.full(m, -1, dtype=np.int64)
     first_unknown = np.full(m, -1, dtype=np.int64)
+    waiting = np.full(m, _NONE, dtype=np.int16)  # what the unknown rows so far would do
     open_ = np.ones(m, dtype=np.bool_)
     undetermined = np.zeros(m, dtype=np.bool_)
-    actions = list(dict.fromkeys(item.then.text for item in table.rows))
-    unknown_actions = np.zeros((len(actions), m), dtype=np.bool_)
-    for number, item in enumerate(table.rows):
-        action = actions.index(item.then.text)
+    some_waiting = False
+    for number, (item, kind) in enumerate(zip(table.rows, kinds, strict=True)):
         verdict = np.full(m, TRUE, dtype=np.int8) if item.when is None else evaluate(item.when, columns)
         holds = open_ & (verdict == TRUE)
-        others = np.delete(unknown_actions, action, axis=0).any(axis=0)
-        row[holds & ~others] = number
-        undetermined |= holds & others
+        row[holds] = number
+        if some_waiting:
+            undetermined |= holds & (waiting != _NONE) & (waiting != kind)
         open_ &= ~holds
         unsure = open_ & (verdict == UNKNOWN)
-        unknown_actions[action, unsure] = True
-        first_unknown[unsure & (first_unknown == -1)] = number
-    # no row holds for certain: an unknown one might
-    undetermined |= open_ & (first_unknown >= 0)
-    row[undetermined] = first_unknown[undetermined]
-    return TableResult(row, undetermined)
+        if unsure.any():
+            some_waiting = True
+            first_unknown[unsure & (first_unknown == -1)] = number
+            before = waiting[unsure]
+            waiting[unsure] = np.where((before == _NONE) | (before == kind), kind, _SEVERAL)
+    if some_waiting:
+        # no row holds for certain: an unknown one might
+        undetermined |= open_ & (first_unknown >= 0)
+        row[undetermined] = first_unknown[undetermined]
+    return TableResult(row, undetermined, table, columns)
+
+
+def _kinds(table: Table) -> list[int]:
+    """A number for each row, the same for rows that do the same."""
+    return [next(other for other, above in enumerate(table.rows) if above.does_same_as(item)) for item in table.rows]

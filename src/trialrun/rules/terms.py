@@ -19,9 +19,10 @@ class Term:
     """One word of the vocabulary.
 
     `unit` is the UCUM unit that its values are carried in (None for truths and categories); `worst` says which
-    direction is bad; `low` and `high` bound what is plausible, in `unit`; `values` lists a category's values, which the columns
-    hold as their index; `limits` says that observations carry a reference range; `current_for` is how many days a
-    value stays current (None: on its own day only; states are always current); `definition` makes a derived term.
+    direction is bad; `low` and `high` bound what is plausible, in `unit`; `values` lists a category's values, which the
+    columns hold as their index; `limits` says that observations carry a reference range; `current_for` is how many days
+    a value stays current (None: on its own day only; states are always current); `definition` makes a derived term;
+    `whole` says that only whole numbers occur (scores, counts).
     """
 
     name: str
@@ -36,6 +37,7 @@ class Term:
     definition: Rule | None = None
     limits: bool = False
     current_for: float | None = None
+    whole: bool = False
 
 
 Vocabulary = Mapping[str, Term]

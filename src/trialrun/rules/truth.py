@@ -23,23 +23,25 @@ def from_known(known: NDArray[np.bool_], value: NDArray[np.bool_]) -> Truth:
 
 def negate(verdict: Truth) -> Truth:
     """Not: unknown stays unknown."""
-    return np.where(verdict == UNKNOWN, verdict, 1 - verdict).astype(np.int8)
+    return np.where(verdict == UNKNOWN, verdict, np.int8(1) - verdict)
 
 
 def all_of(verdicts: Sequence[Truth]) -> Truth:
     """And: false if any is false, else unknown if any is unknown, else true."""
-    stack = np.stack(verdicts)
-    some_false = (stack == FALSE).any(axis=0)
-    some_unknown = (stack == UNKNOWN).any(axis=0)
-    return np.where(some_false, FALSE, np.where(some_unknown, UNKNOWN, TRUE)).astype(np.int8)
+    lowest, none_false = verdicts[0], verdicts[0] != FALSE
+    for verdict in verdicts[1:]:
+        lowest = np.minimum(lowest, verdict)
+        none_false = none_false & (verdict != FALSE)
+    return np.asarray(lowest * none_false.view(np.int8))
 
 
 def any_of(verdicts: Sequence[Truth]) -> Truth:
     """Or: true if any is true, else unknown if any is unknown, else false."""
-    stack = np.stack(verdicts)
-    some_true = (stack == TRUE).any(axis=0)
-    some_unknown = (stack == UNKNOWN).any(axis=0)
-    return np.where(some_true, TRUE, np.where(some_unknown, UNKNOWN, FALSE)).astype(np.int8)
+    lowest = highest = verdicts[0]
+    for verdict in verdicts[1:]:
+        lowest = np.minimum(lowest, verdict)
+        highest = np.maximum(highest, verdict)
+    return np.where(highest == TRUE, highest, lowest)
 
 
 def at_least(count: int, verdicts: Sequence[Truth]) -> Truth:
