@@ -16,6 +16,8 @@ from trialrun.protocol.vocabulary import RESPONSES
 
 _INDEX = np.array([RESPONSES.index(category.label) for category in Category])
 _COMPLETE = RESPONSES.index("CR")
+# The criteria ask for at least two nodes; a sum of products over the target nodes is taken to be one of two or more.
+NODES_IN_A_SUM = 2.0
 _RENAMED = {"constitutional_symptoms": "symptoms"}
 
 
@@ -34,10 +36,11 @@ def update_response(subjects: Subjects, plan: Plan, day: int, rows: IntArray) ->
     baseline, current = _findings(subjects.baseline, rows), _findings(subjects.current, rows)
     current["on_treatment"] = subjects.dosing.active[rows].astype(np.float64)
     standard = plan.version.part.response.standard
-    growth = assess_response(standard, baseline, current).truths["growth"] == 1
-    current["growth_confirmed"] = (growth & subjects.growth_before[rows]).astype(np.float64)
-    found = _INDEX[np.array(assess_response(standard, baseline, current).category, dtype=np.int64)]
-    subjects.growth_before[rows] = growth
+    # growth seen now is confirmed where the assessment before showed growth as well
+    current["growth_confirmed"] = subjects.growth_before[rows].astype(np.float64)
+    response = assess_response(standard, baseline, current)
+    found = _INDEX[np.array(response.category, dtype=np.int64)]
+    subjects.growth_before[rows] = response.truths["growth"] == 1
     subjects.response[rows] = found
     cycle, _ = subjects.dosing.clock(plan, day)
     first_cr = rows[(found == _COMPLETE) & (subjects.cr_cycle[rows] == NEVER)]
@@ -47,4 +50,7 @@ def update_response(subjects: Subjects, plan: Plan, day: int, rows: IntArray) ->
 def _findings(columns: Mapping[str, FloatArray], rows: IntArray) -> dict[str, FloatArray]:
     """The findings that response criteria know, for these rows."""
     named = {_RENAMED.get(test, test): values for test, values in columns.items()}
-    return {name: values[rows] for name, values in named.items() if name in COLUMNS}
+    found = {name: values[rows] for name, values in named.items() if name in COLUMNS}
+    if "node_spd" in found:
+        found["node_count"] = np.where(found["node_spd"] > 0, NODES_IN_A_SUM, np.nan)
+    return found
