@@ -8,6 +8,7 @@ import traceback
 import typer
 
 from trialrun import __version__
+from trialrun.cli.assess import assess
 from trialrun.cli.check import check
 from trialrun.cli.decide import decide
 from trialrun.cli.diff import diff
@@ -17,7 +18,7 @@ from trialrun.cli.replay import replay
 from trialrun.cli.report import report
 from trialrun.cli.screen import screen
 from trialrun.cli.show import show
-from trialrun.cli.signature import signature
+from trialrun.cli.signature import signature, signature_score
 from trialrun.cli.simulate import compare, simulate
 from trialrun.vocab.problems import TrialrunError
 
@@ -45,6 +46,7 @@ def _root(
     pass
 
 
+app.command()(assess)
 app.command()(check)
 app.command()(compare)
 app.command()(decide)
@@ -56,6 +58,7 @@ app.command()(report)
 app.command()(screen)
 app.command()(show)
 app.command()(signature)
+app.command()(signature_score)
 app.command()(simulate)
 
 
