@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
+
+from trialrun.cli.output import Format, print_rows
 
 
 class ScaleChoice(StrEnum):
@@ -15,6 +17,13 @@ class ScaleChoice(StrEnum):
     auto = "auto"
     log2 = "log2"
     counts = "counts"
+
+
+_SCALES: dict[ScaleChoice, Literal["log2", "counts"] | None] = {
+    ScaleChoice.auto: None,
+    ScaleChoice.log2: "log2",
+    ScaleChoice.counts: "counts",
+}
 
 
 class ProbeChoice(StrEnum):
@@ -138,7 +147,7 @@ def signature(
         duplicates=duplicates.value,
     )
     options = SignatureOptions(
-        scale="counts" if scale is ScaleChoice.counts else "log2" if scale is ScaleChoice.log2 else None,
+        scale=_SCALES[scale],
         id_column=id_column,
         sample_column=sample_column,
         layer=layer,
@@ -169,6 +178,35 @@ def signature(
     typer.echo(f"{kind}, {len(comparison.is_after)} samples, change {comparison.label} in column {comparison.group}")
     typer.echo(f"{int(result.genes['tested'].sum())} genes tested: {up} up, {down} down at q <= {alpha:g}")
     typer.echo(f"page: {written[0]}")
+
+
+def signature_score(
+    definition: Annotated[Path, typer.Argument(help="signature_definition.csv of an earlier `trialrun signature`.")],
+    expression: Annotated[Path, typer.Argument(help="Expression table of the later samples.")],
+    samples: Annotated[Path, typer.Argument(help="Their sample sheet.")],
+    scale: Annotated[ScaleChoice, typer.Option(help="What the numbers are.")] = ScaleChoice.auto,
+    id_column: Annotated[str | None, typer.Option(help="Column of the table that names the rows.")] = None,
+    form: Annotated[Format, typer.Option("--format", help="What is printed.")] = Format.text,
+) -> None:
+    """Follow a signature in later samples: one score a sample, by the definition that an earlier analysis wrote.
+
+    The score is the mean distance of the signature's genes, in their direction of change, from the samples before
+    treatment in which the signature was found, in standard deviations.
+
+    Example:
+
+        trialrun signature-score signature/signature_definition.csv later.csv later_samples.csv --format csv
+    """
+    from trialrun.analysis.expression import score_later_samples
+
+    table, notes = score_later_samples(definition, expression, samples, _SCALES[scale], id_column)
+    for note in notes:
+        if note.severity == "warning":
+            typer.echo(f"warning: {note}", err=True)
+    rows = table.to_dicts()
+    if form is Format.text:
+        rows = [row | {"score": None if row["score"] is None else f"{row['score']:.3f}"} for row in rows]
+    print_rows(rows, table.columns, form)
 
 
 def _split_condition(text: str) -> tuple[str, str]:

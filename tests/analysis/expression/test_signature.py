@@ -22,6 +22,7 @@ from trialrun.analysis.expression import (
     SignatureOptions,
     estimate_signature,
     page,
+    score_later_samples,
     signature_section,
 )
 from trialrun.analysis.expression.gene_pictures import draw_paired_lines
@@ -287,3 +288,22 @@ def test_bad_calls(files: tuple[Path, Path], tmp_path: Path, extra: list[str]) -
     result = CliRunner().invoke(app, [*call, *extra])
     assert isinstance(result.exception, TrialrunError)
     assert not (tmp_path / "o").exists()
+
+
+def test_later_samples_are_scored_by_the_written_definition(
+    files: tuple[Path, Path], signature: Signature, written: Path, tmp_path: Path
+) -> None:
+    call = ["signature-score", str(written / "signature_definition.csv"), *map(str, files), "--format", "json"]
+    result = CliRunner().invoke(app, call)
+    assert result.exit_code == 0, result.output
+    again = {row["sample"]: row["score"] for row in json.loads(result.stdout)}
+    expected = dict(signature.scores.select("sample", "score").iter_rows())
+    assert again == pytest.approx(expected, rel=1e-9)
+    fewer = pl.read_csv(files[0]).filter(~pl.col("gene").is_in(signature.definition["gene"][:3].to_list()))
+    fewer.write_csv(tmp_path / "later.csv")
+    table, notes = score_later_samples(written / "signature_definition.parquet", tmp_path / "later.csv", files[1])
+    assert table["genes_used"].unique().to_list() == [signature.definition.height - 3]
+    assert "genes-absent" in {note.code for note in notes}
+    with pytest.raises(TrialrunError) as caught:
+        score_later_samples(files[1], files[0], files[1])
+    assert caught.value.problems[0].code == "not-a-definition"

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from trialrun.analysis.expression.comparison import ComparisonRequest
+from trialrun.analysis.expression.later_samples import score_later_samples
 from trialrun.analysis.expression.options import SignatureOptions
 from trialrun.analysis.expression.page import signature_section, write_signature
 from trialrun.analysis.expression.signature import Signature, estimate_signature
@@ -18,6 +19,7 @@ __all__ = [
     "Signature",
     "SignatureOptions",
     "estimate_signature",
+    "score_later_samples",
     "signature_section",
     "write_signature",
 ]
