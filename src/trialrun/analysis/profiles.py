@@ -17,7 +17,8 @@ REST = "planned rest"
 NOT_TAKEN = "held or missed"
 OFF = "treatment ended"
 BIN = 3.5  # days: half a week, so that the visits of one week and the one in between stay apart
-FEWEST = 0.05  # bins with fewer than this share of the fullest bin's values are left out: stray visits
+FEWEST = 0.25  # bins with fewer than this share of the fullest bin's values are left out: visits of a few, such as of
+# those whose dose is held, are not comparable with visits of everybody
 
 
 def derive_dose_by_week(timeline: Timeline, outcomes: pl.DataFrame, info: VersionInfo, weeks: int) -> pl.DataFrame:

@@ -42,6 +42,8 @@ def format_estimate(row: Row) -> str:
     if row.value is None:
         # A median that the curve does not reach is a result; otherwise nobody could be assessed.
         return "not reached" if all_outcomes()[row.outcome].kind == "time" and row.n else "not assessable"
+    if row.statistic == "total":
+        return f"{format_number(row.value, row.unit)} in {row.n:,}"
     signed = row.statistic in ("difference", "mean_difference")
 
     def shown(value: float) -> str:

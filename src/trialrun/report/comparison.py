@@ -147,13 +147,12 @@ def make_published(rows: Rows, run: Run, published: Published) -> Section:
         label = row.label + (f": {row.category}" if row.category else "")
         note = f"{row.source}" + (f" ({row.note})" if row.note else "")
         shown = "not simulated" if simulated is None else format_estimate(simulated)
-        if simulated is not None and simulated.statistic == "total":
-            shown += f" in {simulated.n}"
         lines.append([label, row.version, format_published(row), shown, _forest(row, simulated, run), note])
     table = Table(
         "Published and simulated, with 95 % intervals",
         ("Outcome", "Version", "Published", "Simulated", "0 to 100 %", "Source"),
         rows_of(lines),
+        keep=frozenset({1}),
         note="Gray square: published, exact interval of so few participants. Coloured circle: simulated, Monte Carlo "
         "interval, which is narrow because many were simulated and not because the model is sure.",
     )

@@ -21,6 +21,7 @@ WIDTH, HEIGHT = 330, 190
 _TEXT = "#222222"
 # A reader's font may be wider than the one that the drawing was measured with.
 _PADDING = {"left": 28, "right": 12, "top": 6, "bottom": 6}
+_AT_RIGHT_END: Any = {"align": "right", "baseline": "bottom", "dx": -2, "dy": -2, "fontSize": 10}
 AnyChart = alt.Chart | alt.LayerChart | alt.FacetChart
 
 
@@ -111,12 +112,10 @@ def draw_course(
     if bounds:
         lines = pl.DataFrame({"bound": [bound for bound, _ in bounds], "says": [says for _, says in bounds]})
         rule = alt.Chart(lines).mark_rule(color="#000000", strokeWidth=1).encode(y="bound:Q")
-        words = (
-            alt.Chart(lines)
-            .mark_text(align="right", baseline="bottom", dx=-2, dy=-2, fontSize=10, color="#000000")
-            .encode(x=alt.value(WIDTH), y="bound:Q", text="says:N")
-        )
-        layers += [rule, words]
+        at = alt.Chart(lines).encode(x=alt.value(WIDTH), y="bound:Q", text="says:N")
+        halo = at.mark_text(**_AT_RIGHT_END, stroke="#ffffff", strokeWidth=3, opacity=0.8)
+        layers += [halo, at.mark_text(**_AT_RIGHT_END, color="#000000")]
+        layers.append(rule)
     return draw_svg(alt.layer(*layers).properties(width=WIDTH, height=HEIGHT))
 
 
@@ -182,7 +181,11 @@ def draw_doses(by_week: pl.DataFrame, states: Sequence[str], weeks: int) -> str:
         .encode(
             x=alt.X("week:O")
             .title("week")
-            .axis(labelAngle=0, values=[week for week in range(1, weeks + 1) if week % 4 == 1], ticks=False),
+            .axis(
+                labelAngle=0,
+                values=[week for week in range(1, weeks + 1) if week % (4 if weeks <= 24 else 8) == 1],
+                ticks=False,
+            ),
             y=alt.Y("state:N").sort(list(states)).title(None),
             color=alt.Color("share:Q")
             .scale(domain=[0, 1], scheme="blues")

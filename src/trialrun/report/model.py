@@ -37,13 +37,15 @@ Cell = str | Strip
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table: `columns` are its heads, `numeric` the places of columns set to the right; the first cell of a row is
-    its head. A row of one cell is a heading over the rows that follow."""
+    """A table: `columns` are its heads, `numeric` the places of columns set to the right, `keep` of those whose
+    lines are not broken. The first cell of a row is its head; a row of one cell is a heading over the rows that follow.
+    """
 
     caption: str
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     numeric: frozenset[int] = frozenset()
+    keep: frozenset[int] = frozenset()
     note: str | None = None
 
 

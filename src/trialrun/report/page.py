@@ -12,7 +12,7 @@ from trialrun.analysis.estimates import MONTE_CARLO_ONLY
 from trialrun.analysis.outcomes import derive_outcomes, read_outcomes
 from trialrun.analysis.plan_file import PlanFile, read_plan_file
 from trialrun.analysis.published import Published, read_published
-from trialrun.analysis.run import Run, published_file, read_tables
+from trialrun.analysis.run import Run, VersionInfo, published_file, read_tables
 from trialrun.analysis.summary import Row, summarize_outcomes
 from trialrun.report import comparison, schedule, sections
 from trialrun.report.figures import COLORS
@@ -149,11 +149,27 @@ def _study(run: Run) -> Section:
             "not stated"
             if info.days_on is None or info.cycle_days is None
             else f"days 1 to {info.days_on} of {info.cycle_days}",
+            _planned(info),
         ]
         for info in run.versions
     ]
-    table = Table("Versions of the protocol", ("Version", "Dose levels", "Target", "Drug given"), rows_of(lines))
+    table = Table(
+        "Versions of the protocol",
+        ("Version", "Dose levels", "Target", "Drug given", "Dose a day if nothing is held"),
+        rows_of(lines),
+    )
     return Section("study", "Study", tables=(table,))
+
+
+def _planned(info: VersionInfo) -> str:
+    """The planned doses as steps: `10 mg from day 1, 15 mg from day 8` (study days)."""
+    steps = []
+    last = 0.0
+    for day, dose in enumerate(info.planned_mg):
+        if dose > 0 and dose != last:
+            steps.append(f"{dose:g} mg from day {day + 1}")
+            last = dose
+    return ", ".join(steps) or "not stated"
 
 
 def _lysis(run: Run, views: Sequence[VersionView], rows: Sequence[Row]) -> Section:

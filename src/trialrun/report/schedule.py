@@ -39,7 +39,7 @@ def _table(view: VersionView) -> Table:
         crosses = ("×" if part in does else "" for part in activities)
         rows.append([_words(str(visit["visit"])), "", _condition(visit), *crosses])
     heads = ("Visit", "Cycle", "Study day (window)", *(plan.labels.get(name, _words(name)) for name in activities))
-    return Table(f"Schedule under {view.info.version}", heads, rows_of(rows))
+    return Table(f"Schedule under {view.info.version}", heads, rows_of(rows), keep=frozenset({1}))
 
 
 def _words(name: str) -> str:
@@ -55,12 +55,17 @@ def _cycles(times: Sequence[Mapping[str, Any]]) -> str:
 
 def _days(times: Sequence[Mapping[str, Any]]) -> str:
     """The first three days of a visit, with the window of the first."""
+    # spaces that do not break: a day stays with its window
     days = [visit["study_day"] for visit in times if visit.get("study_day") is not None]
-    shown = ", ".join(str(day) for day in days[:3]) + (", …" if len(days) > 3 else "")
+    shown = ", ".join(_signed(day) for day in days[:3]) + (", …" if len(days) > 3 else "")
     first = times[0]
     if first.get("earliest") is None or first.get("latest") is None:
         return shown
-    return f"{shown} ({first['earliest']} to {first['latest']})"
+    return f"{shown} ({_signed(first['earliest'])} to {_signed(first['latest'])})".replace(" ", "\N{NO-BREAK SPACE}")
+
+
+def _signed(day: int) -> str:
+    return str(day).replace("-", "−")
 
 
 def _condition(visit: Mapping[str, Any]) -> str:

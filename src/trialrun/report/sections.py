@@ -89,10 +89,11 @@ def _dose_figure(view: VersionView) -> Figure:
     most = _commonest_dose(view)
     return Figure(
         f"Doses week by week, {view.info.version}",
-        figures.draw_doses(by_week, states, view.weeks),
+        figures.draw_doses(by_week.filter(pl.col("share") >= 0.005), states, view.weeks),
         f"Strip of {view.weeks} weeks under {view.info.version}. {most}",
         table,
-        "A dose is counted when it was taken. Treatment ended includes the end of follow-up.",
+        "A dose is counted when it was taken. Treatment ended includes the end of follow-up. Shares below 0.5 % are "
+        "not drawn.",
     )
 
 
@@ -324,7 +325,7 @@ def make_response(views: Views) -> Section:
             .with_columns((pl.col("count") / max(treated.height, 1)).alias("share"))
             .with_columns(pl.lit(view.info.version).alias("version"))
         )
-    shares = pl.concat(parts)
+    shares = pl.concat(parts).sort("version", "category")
     present = [category for category in order if category in set(shares["category"].to_list())]
     versions = [view.info.version for view in views]
     found = {(row["version"], row["category"]): row for row in shares.iter_rows(named=True)}

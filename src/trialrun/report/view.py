@@ -21,7 +21,7 @@ from trialrun.analysis.run import VersionInfo
 from trialrun.analysis.timeline import derive_timeline
 
 LAB_DAYS = 84  # three cycles of 28 days: where lysis laboratory values are planned
-ALC_DAYS = 168
+ALC_DAYS = 86  # the same, with the first day of the fourth cycle
 LABS = ("urate", "phosphate", "potassium", "calcium")
 GRADED = (
     "flare_grade",
