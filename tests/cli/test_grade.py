@@ -35,7 +35,7 @@ def test_summary(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
     assert run(monkeypatch, str(SMALL)) == 1
     said = capsys.readouterr().out
     assert "small.csv: CSV, UTF-8, comma separated, 21 rows, graded by CTCAE 5.0" in said
-    assert "2 findings" in said
+    assert "findings: 2" in said
     assert "published gap" in said
 
 

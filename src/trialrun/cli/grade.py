@@ -140,7 +140,7 @@ def _tell(findings: pl.DataFrame, write: object) -> None:
         .agg(pl.col("row").first(), pl.col("found").first(), pl.len().alias("rows"))
         .sort("row", maintain_order=True)
     )
-    write(f"{findings.height} findings:\n")
+    write(f"findings: {findings.height}\n")
     for row in grouped.head(_SHOWN).iter_rows(named=True):
         found = "" if row["found"] is None else f"; found {row['found']}"
         more = f" (and {row['rows'] - 1} more rows)" if row["rows"] > 1 else ""

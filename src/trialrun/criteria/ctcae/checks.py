@@ -6,8 +6,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from trialrun.criteria.ctcae.engine import Floats
+from trialrun.criteria.ctcae.engine import Bools, Floats
 from trialrun.criteria.ctcae.findings import Findings
+from trialrun.criteria.ctcae.groups import Group
+from trialrun.criteria.ctcae.values import implausible
 from trialrun.criteria.ctcae.wording import Texts
 
 Codes = NDArray[np.int32]
@@ -99,7 +101,20 @@ def reason_of_bad_cells(
     reason: Codes, grade: NDArray[np.int8], cells: pl.DataFrame, texts: Texts, value: Floats
 ) -> None:
     """The reason of rows whose value is a text."""
-    rows = cells["row"].to_numpy() - 1
-    for row, found in zip(rows, cells["found"], strict=True):
-        if grade[row] < 0 and np.isnan(value[row]):
-            reason[row] = texts.code(f"the value is not a number: {found!r}")
+    for found, rows in cells.group_by("found", maintain_order=True).agg(pl.col("row") - 1).iter_rows():
+        where = np.asarray(rows, dtype=np.intp)
+        where = where[(grade[where] < 0) & np.isnan(value[where])]
+        reason[where] = texts.code(f"the value is not a number: {found!r}")
+
+
+def take_out_impossible(groups: list[Group], numbers: dict[str, Floats], findings: Findings) -> Bools:
+    """Tell impossible values and take them out, before a baseline or an albumin is taken from them; returns which."""
+    impossible = np.zeros(len(numbers["value"]), bool)
+    for group in groups:
+        if group.problem is None:
+            value = numbers["value"][group.rows]
+            wrong = implausible(group.test, group.unit, value)
+            findings.add(group.rows[wrong], "impossible-value", f"impossible value for {group.test}", value[wrong])
+            impossible[group.rows[wrong]] = True
+    numbers["value"][impossible] = np.nan
+    return impossible

@@ -30,7 +30,6 @@ NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 _NUMBERS = ("value", "low", "high", "baseline", "baseline_low", "baseline_high")
 _NEEDED = ("test", "value")
-_TEXTS = ("subject", "date", "test", "unit", "baseline_flag", "specimen", "category", "fasting")
 _ABSENT = ("", "na", "n/a", "nan", "null", "none", ".")
 
 
@@ -62,6 +61,23 @@ def _as_text(column: pl.Expr) -> pl.Expr:
     return pl.when(text == "").then(None).otherwise(text)
 
 
+def _as_number(column: pl.Series) -> tuple[pl.Series, pl.DataFrame]:
+    """A column as numbers, and the cells (row from 1, text) that are none. Only cells that are no plain number are
+    looked at one by one: blanks around a number are taken off, words for nothing are missing."""
+    number = column.cast(pl.Float64, strict=False)
+    plain = number.is_finite() | column.is_null()
+    if column.dtype.is_numeric():
+        return number.fill_nan(None), pl.DataFrame(schema={"row": pl.Int64, "found": pl.String})
+    rows = (~plain.fill_null(False)).arg_true()
+    text = column.gather(rows).cast(pl.String).str.strip_chars()
+    absent = text.str.to_lowercase().is_in(_ABSENT).fill_null(True)
+    second = text.cast(pl.Float64, strict=False).fill_nan(None)
+    second = second.set(~second.is_finite().fill_null(False), None)
+    wrong = second.is_null() & ~absent
+    cells = pl.DataFrame({"row": rows.cast(pl.Int64) + 1, "found": text}).filter(wrong)
+    return number.scatter(rows, second) if len(rows) else number, cells
+
+
 def standardise(frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The table under our names with numbers as numbers, and the cells that should be numbers and are not.
 
@@ -69,40 +85,22 @@ def standardise(frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     `found`. NaN and the usual words for nothing (`NA`, `.`) become missing.
     """
     matched = match_columns(frame.columns)
-    for name in matched.values():
-        if frame.schema[name] == pl.Object:
-            raise TrialrunError(
-                Problem("not-a-table", f"the column {name} holds Python objects", None, "numbers or texts")
-            )
-    columns = []
-    bad = []
+    objects = [name for name in matched.values() if frame.schema[name] == pl.Object]
+    if objects:
+        raise TrialrunError(
+            Problem("not-a-table", f"the column {objects[0]} holds Python objects", None, "numbers or texts")
+        )
+    columns: list[pl.Series] = []
+    bad = [pl.DataFrame(schema={"row": pl.Int64, "column": pl.String, "found": pl.String})]
     for ours in NAMES:
         name = matched.get(ours)
         if name is None:
             kind = pl.Float64 if ours in _NUMBERS else pl.String
-            columns.append(pl.lit(None, dtype=kind).alias(ours))
+            columns.append(pl.Series(ours, [None], dtype=kind).new_from_index(0, frame.height))
         elif ours in _NUMBERS:
-            if frame.schema[name].is_numeric():
-                columns.append(pl.col(name).cast(pl.Float64).fill_nan(None).alias(ours))
-                continue
-            text = _as_text(pl.col(name))
-            absent = text.str.to_lowercase().is_in(_ABSENT).fill_null(True)
-            number = text.cast(pl.Float64, strict=False).fill_nan(None)
-            columns.append(pl.when(absent).then(None).otherwise(number).alias(ours))
-            bad.append(
-                frame.lazy()
-                .select(
-                    row=pl.int_range(1, pl.len() + 1, dtype=pl.Int64),
-                    column=pl.lit(name),
-                    found=text,
-                    wrong=(number.is_null() | number.is_infinite()) & ~absent,
-                )
-                .filter("wrong")
-                .drop("wrong")
-                .collect()
-            )
+            numbers, cells = _as_number(frame[name])
+            columns.append(numbers.alias(ours))
+            bad.append(cells.select("row", pl.lit(name).alias("column"), "found"))
         else:
-            columns.append(_as_text(pl.col(name)).alias(ours))
-    table = frame.select(columns) if frame.width else frame
-    empty = pl.DataFrame(schema={"row": pl.Int64, "column": pl.String, "found": pl.String})
-    return table, pl.concat([empty, *bad])
+            columns.append(frame.select(_as_text(pl.col(name)).alias(ours)).to_series())
+    return pl.DataFrame(columns), pl.concat(bad)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from trialrun.criteria.ctcae.engine import Bools, Floats
 from trialrun.criteria.ctcae.findings import Findings
 from trialrun.criteria.ctcae.groups import Group
+from trialrun.criteria.ctcae.tables import terms_of
 from trialrun.criteria.ctcae.values import correct_calcium
 from trialrun.vocab.tests import get_test
 from trialrun.vocab.units import factor
@@ -16,72 +17,67 @@ from trialrun.vocab.units import factor
 CORRECTED, UNCORRECTED = 1, 2
 
 
-def _carried(groups: list[Group], n: int) -> Floats:
-    """For each row what its numbers are multiplied by to be in the unit the test is carried in; NaN without a unit."""
-    size = np.full(n, np.nan)
-    for group in groups:
-        if group.problem is None:
-            unit = get_test(group.test).unit
-            # without a unit results of one test are taken to be in one unit: only ratios are graded then
-            size[group.rows] = 1.0 if group.unit is None or unit is None else factor(group.unit, unit, group.test)
-    return size
+def _uses_baseline(test: str, version: str) -> bool:
+    return any(term is not None and term.uses_baseline for term in terms_of(test, version))
 
 
 def find_baselines(
-    table: pl.DataFrame, groups: list[Group], numbers: dict[str, Floats], at_baseline: Bools, findings: Findings
+    table: pl.DataFrame,
+    groups: list[Group],
+    numbers: dict[str, Floats],
+    at_baseline: Bools,
+    version: str,
+    findings: Findings,
 ) -> None:
     """Fill missing baselines, in place, from the flagged baseline record of the same subject and test.
 
-    Two flagged records that differ leave the baseline missing, and are told.
+    Only tests with a term that looks at the baseline are gone through. Two flagged records that differ leave the
+    baseline missing, and are told.
     """
-    if not at_baseline.any():
+    wanted = [group for group in groups if group.problem is None and _uses_baseline(group.test, version)]
+    if not wanted or not at_baseline.any():
         return
-    n = table.height
-    size = _carried(groups, n)
-    test, unitless = np.full(n, -1, np.int32), np.zeros(n, bool)
-    for index, group in enumerate(groups):
-        if group.problem is None:
-            test[group.rows] = _test_index(groups, index)
-            unitless[group.rows] = group.unit is None
+    tests = list(dict.fromkeys(group.test for group in wanted))
+    parts = []
+    for group in wanted:
+        unit = get_test(group.test).unit
+        # without a unit results of one test are taken to be in one unit: only ratios are graded then
+        size = 1.0 if group.unit is None or unit is None else factor(group.unit, unit, group.test)
+        parts.append((group, size))
+    place = np.concatenate([group.rows for group in wanted])
+    sizes = np.concatenate([np.full(len(group.rows), size) for group, size in parts])
     rows = (
-        table.lazy()
+        table[place]
         .select("subject")
         .with_columns(
-            pl.Series("test", test),
-            pl.Series("unitless", unitless),
-            pl.Series("row", np.arange(n, dtype=np.uint32)),
-            pl.Series("flagged", at_baseline),
-            *(pl.Series(name, numbers[name] * size).fill_nan(None) for name in ("value", "low", "high")),
+            pl.Series("test", np.concatenate([np.full(len(g.rows), tests.index(g.test), np.int32) for g in wanted])),
+            pl.Series("unitless", np.concatenate([np.full(len(g.rows), g.unit is None) for g in wanted])),
+            pl.Series("row", place),
+            *(pl.Series(name, numbers[name][place] * sizes).fill_nan(None) for name in ("value", "low", "high")),
         )
     )
-    usable = pl.col("subject").is_not_null() & (pl.col("test") >= 0)
     key = ["subject", "test", "unitless"]
     found = (
-        rows.filter(usable & pl.col("flagged") & pl.col("value").is_not_null() & (pl.col("value") > 0))
+        rows.filter(pl.Series(at_baseline[place]))
+        .filter(pl.col("subject").is_not_null() & (pl.col("value") > 0))
         .group_by(key)
         .agg(
             pl.col("value", "low", "high").first(),
             pl.col("value").round_sig_figs(12).n_unique().alias("different"),
             pl.col("row").alias("rows"),
         )
-        .collect()
     )
-    unclear = found.filter(pl.col("different") > 1)
     findings.add(
-        unclear["rows"].explode().drop_nulls().to_numpy().astype(np.intp),
+        found.filter(pl.col("different") > 1)["rows"].explode().drop_nulls().to_numpy().astype(np.intp),
         "unclear-baseline",
         "several baseline records of the subject and test that differ: no baseline is used",
     )
-    clear = found.filter(pl.col("different") == 1).drop("rows", "different").lazy()
-    joined = rows.select("row", *key).join(clear, on=key, how="left", maintain_order="left").collect()
+    clear = found.filter(pl.col("different") == 1).drop("rows", "different")
+    joined = rows.select(key).join(clear, on=key, how="left", maintain_order="left")
     for name, source in (("baseline", "value"), ("baseline_low", "low"), ("baseline_high", "high")):
-        own = joined[source].fill_null(np.nan).to_numpy() / size
-        numbers[name] = np.where(np.isnan(numbers[name]), own, numbers[name])
-
-
-def _test_index(groups: list[Group], index: int) -> int:
-    """The first group of the same test: one number for a test whatever its unit."""
-    return next(i for i, group in enumerate(groups) if group.test == groups[index].test)
+        own = joined[source].fill_null(np.nan).to_numpy() / sizes
+        given = numbers[name][place]
+        numbers[name][place] = np.where(np.isnan(given), own, given)
 
 
 def find_albumin(table: pl.DataFrame, groups: list[Group], numbers: dict[str, Floats]) -> Floats:

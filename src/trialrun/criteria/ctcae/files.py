@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from trialrun.vocab.problems import Location, Problem, TrialrunError
@@ -71,6 +72,10 @@ def read_csv(path: Path) -> LabFile:
     text, encoding, problems = _decode(raw, path)
     found = list(problems)
     delimiter = _delimiter(text.splitlines()[0])
+    quick = _read_whole(raw, delimiter) if encoding == "UTF-8" else None
+    if quick is not None:
+        _check_header(quick.columns, path)
+        return LabFile(quick, f"CSV, {encoding}, {_NAMES[delimiter]} separated", tuple(found))
     reader = csv.reader(StringIO(text, newline=""), delimiter=delimiter, strict=True)
     header: list[str] = []
     rows: list[list[str]] = []
@@ -107,7 +112,34 @@ def read_csv(path: Path) -> LabFile:
         )
     columns = list(zip(*rows, strict=True)) if rows else [() for _ in header]
     frame = pl.DataFrame({name: pl.Series(cells, dtype=pl.String) for name, cells in zip(header, columns, strict=True)})
+    frame = frame.with_columns(pl.when(pl.all() == "").then(None).otherwise(pl.all()).name.keep())
     return LabFile(frame, f"CSV, {encoding}, {_NAMES[delimiter]} separated", tuple(found))
+
+
+def _read_whole(raw: bytes, delimiter: str) -> pl.DataFrame | None:
+    """The whole table at once where every line has as many fields as the header and nothing is quoted, else None."""
+    content = raw.removeprefix(b"\xef\xbb\xbf")
+    if b'"' in content or b"\r" in content.replace(b"\r\n", b"\n"):
+        return None
+    if not content.endswith(b"\n"):
+        content += b"\n"
+    letters = np.frombuffer(content, np.uint8)
+    marks = np.flatnonzero(letters == ord(delimiter))
+    fields = np.diff(np.searchsorted(marks, np.flatnonzero(letters == ord("\n"))), prepend=0)
+    if len(fields) < 2 or (fields != fields[0]).any() or fields[0] == 0:
+        return None
+    names = [name.strip() for name in content[: content.index(b"\n")].decode("utf-8").split(delimiter)]
+    if len(set(names)) < len(names):
+        return None
+    return pl.read_csv(
+        content,
+        separator=delimiter,
+        infer_schema=False,
+        has_header=False,
+        skip_rows=1,
+        new_columns=names,
+        quote_char=None,
+    )
 
 
 def _check_header(header: list[str], path: Path) -> None:

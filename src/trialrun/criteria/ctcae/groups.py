@@ -86,7 +86,8 @@ def find_groups(table: pl.DataFrame, version: str, findings: Findings) -> tuple[
         test = _find_test(spelling, _place(specimen, category), fasting)
         name, code, finding, reason = _problem(test, unit, version)
         if finding is not None and reason is not None:
-            hint = f"; right would be {nearest(spelling)}" if finding == "unknown-test" and spelling else ""
+            near = nearest(spelling) if finding == "unknown-test" and spelling and len(spelling) > 5 else ""
+            hint = f"; right would be {near}" if near.startswith("one of") else ""
             findings.add(rows, finding, reason + hint, spelling if finding == "unknown-test" else unit)
         if name:
             test_codes[rows] = names.setdefault(name, len(names))

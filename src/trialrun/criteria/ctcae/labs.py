@@ -15,7 +15,7 @@ from trialrun.criteria.ctcae.findings import Findings
 from trialrun.criteria.ctcae.groups import find_groups
 from trialrun.criteria.ctcae.limits import fill_limits
 from trialrun.criteria.ctcae.tables import read_version
-from trialrun.criteria.ctcae.values import Assume, TestGrades, grade_columns, implausible
+from trialrun.criteria.ctcae.values import Assume, TestGrades, grade_columns
 
 __all__ = ["GradedLabs", "grade_labs", "grade_table", "keep_given"]
 
@@ -114,13 +114,14 @@ def grade_table(
     findings.add_not_numbers(not_numbers)
     groups, test_codes, unit_codes = find_groups(table, version, findings)
     numbers = _columns(table)
+    impossible = checks.take_out_impossible(groups, numbers, findings)
     filled = fill_limits(limits, groups, numbers)
     checks.check_limits(numbers, findings)
     checks.check_rows(table, test_codes, unit_codes, findings)
     at_baseline = (
         (table["baseline_flag"].str.to_uppercase().is_in(["Y", "YES", "TRUE", "1"])).fill_null(False).to_numpy()
     )
-    derive.find_baselines(table, groups, numbers, at_baseline, findings)
+    derive.find_baselines(table, groups, numbers, at_baseline, version, findings)
     albumin = derive.find_albumin(table, groups, numbers)
     answer = _Answer(frame.height)
     calcium = np.zeros(frame.height, np.int8)
@@ -135,9 +136,6 @@ def grade_table(
             test = "calcium_corrected"
             value, used, problem = derive.calcium_to_grade(group, value, albumin, version, uncorrected_calcium)
             calcium[rows] = used
-        impossible = implausible(test, group.unit, value)
-        findings.add(rows[impossible], "impossible-value", f"impossible value for {group.test}", value[impossible])
-        value = np.where(impossible, np.nan, value)
         columns = Columns.of(
             value,
             low=numbers["low"][rows],
@@ -148,7 +146,7 @@ def grade_table(
             at_baseline=at_baseline[rows],
         )
         answer.put(rows, value, grade_columns(test, version, columns, group.unit, assume or ""))
-        answer.reason[rows[impossible]] = answer.texts.code(f"impossible value for {group.test}")
+        answer.reason[rows[impossible[rows]]] = answer.texts.code(f"impossible value for {group.test}")
         if problem is not None:
             text, where = problem
             answer.reason[rows[where]] = answer.texts.code(text)
