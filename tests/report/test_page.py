@@ -135,10 +135,6 @@ def test_the_page_is_small(page: tuple[str, Reader]) -> None:
     assert len(page[0].encode()) < 3_000_000
 
 
-def test_the_same_run_makes_the_same_page(run: Run, tmp_path: Path, page: tuple[str, Reader]) -> None:
-    assert write_report(run, tmp_path / "again.html").read_text(encoding="utf-8") == page[0]
-
-
 def test_flow_counts_add_up(run: Run, page: tuple[str, Reader]) -> None:
     boxes = [
         [int(count) for count in re.findall(r'class="box"><strong>([\d,]+)</strong>', flow)]
@@ -162,14 +158,14 @@ def test_text_from_a_study_is_not_taken_for_html() -> None:
 
 
 def test_one_version_without_published_facts(write_run: Callable[..., Path], tmp_path: Path) -> None:
-    directory = write_run(tmp_path / "run", subjects=20, trials=2, cycles=2)
+    directory = write_run(tmp_path / "run", subjects=15, trials=2, cycles=1)
     (directory / "published.yaml").unlink()
     described = json.loads((directory / "run.json").read_text())
     described |= {"kind": "simulate", "versions": described["versions"][:1]}
     (directory / "run.json").write_text(json.dumps(described))
     text, reader = read(write_report(read_run(directory), directory / "report.html"))
     assert "published" not in reader.ids
-    assert "Spread between 2 trials of 20 participants each" in text
+    assert "Spread between 2 trials of 15 participants each" in text
     assert "Difference to" not in text
 
 
@@ -184,6 +180,8 @@ def test_a_real_record_is_drawn_as_observed(run: Run, tmp_path: Path) -> None:
     assert "Monte Carlo only" not in words
     assert "schedule" not in reader.ids
     assert "Seed" not in words
+    again = write_record_report(real, tables, PlanFile(), tmp_path / "again.html")
+    assert again.read_bytes() == (tmp_path / "page.html").read_bytes()
 
 
 def test_an_empty_record_still_makes_a_page(run: Run, tmp_path: Path) -> None:

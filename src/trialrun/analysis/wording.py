@@ -22,9 +22,7 @@ def is_share(row: Row) -> bool:
 
 def format_number(value: float, unit: str | None) -> str:
     """Three figures that count: enough to compare, no more than a simulation can say."""
-    if unit in ("days", "episodes"):
-        return f"{value:.0f}"
-    if unit == "mg":
+    if unit in ("days", "episodes", "mg"):
         return f"{value:,.0f}"
     return f"{value:.2f}" if abs(value) < 10 else f"{value:.1f}"
 
