@@ -1,0 +1,36 @@
+"""Write the generated pages of docs/reference; `--check` only says whether they are up to date."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from trialrun.cli import app
+from trialrun.cli.page import cli_page
+from trialrun.protocol.terms_page import terms_page
+from trialrun.record.page import record_page
+
+HERE = Path(__file__).parent
+PAGES: dict[str, Callable[[], str]] = {
+    "reference/cli.md": lambda: cli_page(app),
+    "reference/record.md": record_page,
+    "reference/terms.md": terms_page,
+}
+
+
+def main() -> int:
+    stale = []
+    for name, write in PAGES.items():
+        page, text = HERE / name, write()
+        if not page.exists() or page.read_text(encoding="utf-8") != text:
+            stale.append(name)
+            if "--check" not in sys.argv:
+                page.parent.mkdir(parents=True, exist_ok=True)
+                page.write_text(text, encoding="utf-8")
+    print("\n".join(f"{'stale' if '--check' in sys.argv else 'wrote'} docs/{name}" for name in stale) or "up to date")
+    return 1 if stale and "--check" in sys.argv else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
