@@ -10,6 +10,7 @@ import typer
 from trialrun import __version__
 from trialrun.cli.assess import assess
 from trialrun.cli.check import check
+from trialrun.cli.criteria import criteria
 from trialrun.cli.decide import decide
 from trialrun.cli.diff import diff
 from trialrun.cli.grade import grade
@@ -49,6 +50,7 @@ def _root(
 app.command()(assess)
 app.command()(check)
 app.command()(compare)
+app.command()(criteria)
 app.command()(decide)
 app.command()(diff)
 app.command()(grade)

@@ -190,7 +190,8 @@ def _unassessed(abnormal: Mapping[str, Truths], reached: Mapping[str, Truths]) -
     """Whether a group A parameter that was (or may have been) abnormal cannot be judged now."""
     names = [name for name in (*_SITES, "lymphocytes") if name in reached]
     unknown = [(abnormal[name] != FALSE) & (reached[name] == UNKNOWN) for name in names]
-    return np.any(unknown, axis=0).astype(np.int8)
+    found: Truths = np.any(unknown, axis=0).astype(np.int8)
+    return found
 
 
 def _partial(
