@@ -210,7 +210,6 @@ def _run(version: Version, rules: Mapping[str, tuple[Rule, Mapping[str, Term]]],
         columns = columns_of(case.situation, [rule])
         verdict = int(evaluate(rule, columns)[0])
         answered = {TRUE: "true", FALSE: "false"}.get(verdict, "unknown")
-        why = explain(rule, columns, 0).as_text()
         waits_for: tuple[str, ...] = ()
     else:
         table = _table(version, case.subject)
@@ -219,10 +218,10 @@ def _run(version: Version, rules: Mapping[str, tuple[Rule, Mapping[str, Term]]],
         undetermined = bool(result.undetermined[0])
         answered = UNDETERMINED if undetermined else table.row_names[int(result.row[0])]
         waits_for = table.waits_for(columns, 0) if undetermined else ()
-        why = f"waits for {', '.join(waits_for)}" if undetermined else f"row {answered}"
     problem = None
     if answered != case.expected:
-        message = f"{case.subject} of version {case.version} answers otherwise than the case expects ({_flow(why)})"
+        why = "" if case.subject not in rules else f" ({_flow(explain(rules[case.subject][0], columns, 0).as_text())})"
+        message = f"{case.subject} of version {case.version} answers otherwise than the case expects{why}"
         problem = Problem("case-fails", message, answered, case.expected, case.location)
     elif case.waits_for is not None and set(case.waits_for) != set(waits_for):
         message = f"{case.subject} of version {case.version} waits for something else than the case expects"

@@ -30,13 +30,7 @@ def check_protocol(protocol: Protocol) -> Checked:
     Errors are contradictions and what would make a rule never or wrongly decide, warnings are what is probably not
     meant, notes are worth a look.
     """
-    problems: list[Problem] = []
-    for version in protocol.versions.values():
-        problems += check_content(version)
-        problems += check_schedule(version)
-        problems += check_levels(version)
-        problems += _check_amendment(protocol, version)
-    problems += check_unused(protocol)
+    problems = check_static(protocol)
     cases, found = _cases(protocol)
     problems += found
     results = run_cases(protocol, cases)
@@ -49,6 +43,17 @@ def check_protocol(protocol: Protocol) -> Checked:
         {name: sum(result.case.version == name for result in results) for name in names},
         {name: sum(result.case.version == name and result.problem is not None for result in results) for name in names},
     )
+
+
+def check_static(protocol: Protocol) -> list[Problem]:
+    """All checks but the cases."""
+    problems: list[Problem] = []
+    for version in protocol.versions.values():
+        problems += check_content(version)
+        problems += check_schedule(version)
+        problems += check_levels(version)
+        problems += _check_amendment(protocol, version)
+    return _in_order([*problems, *check_unused(protocol)])
 
 
 def _check_amendment(protocol: Protocol, version: Version) -> list[Problem]:

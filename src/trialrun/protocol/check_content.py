@@ -1,4 +1,4 @@
-"""Checks of what a version says: thresholds, sources, reasons, words and activities that nothing uses."""
+"""Checks of what a version says: rules, tables, sources, reasons, and what nothing uses."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from collections.abc import Iterable, Iterator
 from trialrun.protocol.names import cited_sources
 from trialrun.protocol.version import Protocol, Version
 from trialrun.rules import Rule
-from trialrun.rules.nodes import Change, Compare, Constant, Multiple, Named, Predicate, children
-from trialrun.vocab.problems import Location, Problem
+from trialrun.rules.check import check_rule, check_rules_overlap, check_table
+from trialrun.rules.nodes import Compare, Constant, Multiple, Named, Value, walk
+from trialrun.vocab.problems import Problem
 
 NO_SOURCE = "assumed"  # the key of `study.sources` under which a file says that there is no source
 
 _FACTORS = (0.05, 100.0)  # multiples of a limit or of baseline outside this are slips (assumed)
 _DOSES = ("dose", "level_dose")
-_OF_ITS_UNIT = ("current", "state", "first", "last", "baseline", "lowest", "highest")
 
 
 def check_content(version: Version) -> list[Problem]:
-    """Thresholds that cannot be meant, statements without a source, reasons that are not listed."""
+    """Rules and tables that cannot be meant, statements without a source, reasons that are not listed."""
     problems = [problem for rule in all_rules(version) for problem in _check_thresholds(version, rule)]
-    return [*problems, *_check_sources(version), *_check_reasons(version)]
+    return [*_check_rules(version), *problems, *_check_sources(version), *_check_reasons(version)]
 
 
 def check_unused(protocol: Protocol) -> list[Problem]:
@@ -56,13 +56,6 @@ def all_rules(version: Version) -> list[Rule]:
     return [*version.rules().values(), *derived, *(item.criterion.rule for item in version.study_rules)]
 
 
-def nodes(node: Predicate) -> Iterator[Predicate]:
-    """A predicate and all below it."""
-    yield node
-    for child in children(node):
-        yield from nodes(child)
-
-
 def _unused(protocol: Protocol, path: tuple[str, ...], message: str, name: str) -> Problem:
     return Problem("unused", message, name, "a use of it, or its removal", protocol.source.location(path), "note")
 
@@ -85,33 +78,43 @@ def _words(text: str) -> list[str]:
 
 def _named(version: Version, rule: Rule) -> set[str]:
     """Terms by their own names, derived ones included, and the events that study rules count."""
-    found = set(rule.terms) | {node.text for node in nodes(rule.node) if isinstance(node, Named)}
+    found = set(rule.terms) | {node.text for node in walk(rule.node) if isinstance(node, Named)}
     prefix = "subjects_with_"
     return found | {name.removeprefix(prefix) for name in found if name.startswith(prefix)}
 
 
+def _check_rules(version: Version) -> Iterable[Problem]:
+    for table in version.tables:
+        yield from check_table(table.table, version.vocabulary)
+    for criterion in (*version.eligibility, *version.concomitant):
+        yield from check_rule(criterion.rule, version.vocabulary)
+    for term in version.vocabulary.values():
+        if term.definition is not None:
+            yield from check_rule(term.definition, version.vocabulary)
+    for item in version.study_rules:
+        yield from check_rule(item.criterion.rule, version.study_words)
+    together = [(f"study_rules.{item.criterion.name}", item.criterion.rule, item.action)
+                for item in version.study_rules]  # fmt: skip
+    yield from check_rules_overlap(together, version.study_words)
+
+
 def _check_thresholds(version: Version, rule: Rule) -> Iterable[Problem]:
     levels = [level.value for level in version.treatment.levels]
-    for node in nodes(rule.node):
+    for node in walk(rule.node):
         if not isinstance(node, Compare):
             continue
         for side, other in ((node.left, node.right), (node.right, node.left)):
             if isinstance(side, Multiple) and not _FACTORS[0] <= side.factor <= _FACTORS[1]:
-                expected = f"a multiple from {_FACTORS[0]:g} to {_FACTORS[1]:g}"
-                yield _implausible(rule.location, node.text, expected)
-            if not isinstance(side, Constant) or isinstance(other, Change | Constant | Multiple):
+                yield Problem(
+                    "implausible-threshold",
+                    "the multiple lies outside what is plausible",
+                    node.text,
+                    f"a multiple from {_FACTORS[0]:g} to {_FACTORS[1]:g}",
+                    rule.location,
+                )
+            if not isinstance(side, Constant) or not isinstance(other, Value) or other.input.term not in _DOSES:
                 continue
-            item = other.input
-            words = version.vocabulary if item.term in version.vocabulary else version.study_words
-            term = words[item.term]
-            grades = item.remember in ("event", "worst grade")
-            low, high = (0.0, 5.0) if grades else (term.low, term.high)
-            if not grades and item.remember not in _OF_ITS_UNIT:
-                continue
-            if (low is not None and side.value < low) or (high is not None and side.value > high):
-                unit = "" if grades or term.unit in (None, "1") else f" {term.unit}"
-                yield _implausible(rule.location, node.text, f"a value from {low:g} to {high:g}{unit}")
-            elif item.term in _DOSES and side.value != 0 and side.value not in levels:
+            if side.value != 0 and side.value not in levels:
                 shown = ", ".join(map(str, version.treatment.levels))
                 yield Problem(
                     "dose-off-levels",
@@ -121,10 +124,6 @@ def _check_thresholds(version: Version, rule: Rule) -> Iterable[Problem]:
                     rule.location,
                     "warning",
                 )
-
-
-def _implausible(location: Location, text: str, expected: str) -> Problem:
-    return Problem("implausible-threshold", "the threshold is outside what is plausible", text, expected, location)
 
 
 def _check_sources(version: Version) -> Iterable[Problem]:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-import numpy as np
-
 from trialrun.protocol.cases import UNDETERMINED, CaseResult, named_rules
 from trialrun.protocol.version import Protocol, Version
-from trialrun.rules.evaluate import value_of
-from trialrun.rules.nodes import Compare, Constant, Multiple, Named, Predicate, children
+from trialrun.rules.cases import required_cases
+from trialrun.rules.nodes import Named, Predicate, children
 from trialrun.vocab.problems import Location, Problem
 
 
@@ -27,28 +25,23 @@ def _of_rules(version: Version, results: Iterable[CaseResult]) -> Iterator[Probl
     by_rule: dict[str, list[CaseResult]] = {}
     for result in results:
         by_rule.setdefault(result.case.subject, []).append(result)
-    for name, (rule, _) in named_rules(version).items():
+    for name, (rule, words) in named_rules(version).items():
         mine = by_rule.get(name, [])
-        for answer in ("true", "false", "unknown"):
-            if all(result.answered != answer for result in mine):
-                yield _missing(name, f"it is {answer}", rule.location)
-        for node in boundaries(rule.node):
-            if not any(_at_boundary(node, result) for result in mine):
-                yield _missing(name, f"both sides of {node.text} are equal", rule.location)
+        own = list(_own(rule.node))
+        for required in required_cases(rule, words):
+            if required.compare is not None and required.compare not in own:
+                continue  # a boundary of a derived term belongs to the cases of that term
+            if not any(bool(required.met_by(result.columns)[0]) for result in mine):
+                answer = f"it is {required.text}" if required.compare is None else required.text
+                yield _missing(name, answer, rule.location)
 
 
-def boundaries(node: Predicate) -> Iterator[Compare]:
-    """The comparisons with a number or a multiple; those of a derived term belong to the cases of that term."""
-    if isinstance(node, Compare) and isinstance(node.right, Constant | Multiple):
-        yield node
+def _own(node: Predicate) -> Iterator[Predicate]:
+    """A predicate and what is below it, without the insides of derived terms."""
+    yield node
     if not isinstance(node, Named):
         for child in children(node):
-            yield from boundaries(child)
-
-
-def _at_boundary(node: Compare, result: CaseResult) -> bool:
-    left, right = (float(value_of(side, result.columns)[0]) for side in (node.left, node.right))
-    return bool(np.isclose(left, right, rtol=1e-9, atol=0.0))
+            yield from _own(child)
 
 
 def _of_tables(version: Version, results: Iterable[CaseResult]) -> Iterator[Problem]:

@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.comments import CommentedMap, CommentedSeq, TaggedScalar
+from ruamel.yaml.constructor import RoundTripConstructor
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from trialrun.vocab.problems import Location, Problem, TrialrunError
 
@@ -42,25 +43,57 @@ class YamlSource:
         return Location(self.file, 1, 1, shown)
 
 
-def _walk(node: Any, path: Key, lines: dict[Key, tuple[int, int]]) -> Any:
-    if isinstance(node, CommentedMap):
+class _Constructor(RoundTripConstructor):
+    """As ruamel's, but a date stays text: whoever reads it can then say where a wrong one stands."""
+
+
+_Constructor.add_constructor(
+    "tag:yaml.org,2002:timestamp", lambda constructor, node: str(constructor.construct_scalar(node))
+)
+
+_MOST = 200_000  # values in one document; aliases that multiply would otherwise fill the memory
+
+
+class _Walk:
+    """Plain values of a ruamel tree, with the line of each."""
+
+    def __init__(self, name: str) -> None:
+        self.lines: dict[Key, tuple[int, int]] = {}
+        self._name = name
+
+    def value(self, node: Any, path: Key) -> Any:
+        if isinstance(node, CommentedMap | CommentedSeq):
+            if len(self.lines) > _MOST:
+                where = Location(self._name, node.lc.line + 1, node.lc.col + 1)
+                raise TrialrunError(Problem("yaml", "the YAML is too large", f"over {_MOST} values", None, where))
+            return self._map(node, path) if isinstance(node, CommentedMap) else self._list(node, path)
+        if isinstance(node, bool) or node is None:
+            return node
+        for plain_type in (int, float, str):
+            if isinstance(node, plain_type):
+                return plain_type(node)
+        if isinstance(node, TaggedScalar):
+            return str(node.value)
+        return node
+
+    def _map(self, node: CommentedMap, path: Key) -> dict[Any, Any]:
         plain: dict[Any, Any] = {}
         for key, value in node.items():
-            line, column = node.lc.key(key)
-            lines[(*path, key)] = (line + 1, column + 1)
-            plain[key] = _walk(value, (*path, key), lines)
+            try:
+                line, column = node.lc.key(key)
+            except (KeyError, AttributeError, TypeError):  # a key that came by `<<` stands elsewhere
+                line, column = node.lc.line, node.lc.col
+            self.lines[(*path, key)] = (line + 1, column + 1)
+            plain[key] = self.value(value, (*path, key))
         return plain
-    if isinstance(node, CommentedSeq):
-        for index in range(len(node)):
+
+    def _list(self, node: CommentedSeq, path: Key) -> list[Any]:
+        plain = []
+        for index, value in enumerate(node):
             line, column = node.lc.item(index)
-            lines[(*path, index)] = (line + 1, column + 1)
-        return [_walk(value, (*path, index), lines) for index, value in enumerate(node)]
-    if isinstance(node, bool) or node is None:
-        return node
-    for plain_type in (int, float, str):
-        if isinstance(node, plain_type):
-            return plain_type(node)
-    return node
+            self.lines[(*path, index)] = (line + 1, column + 1)
+            plain.append(self.value(value, (*path, index)))
+        return plain
 
 
 def read_yaml(path: Path | str, shown_as: str | None = None) -> YamlSource:
@@ -84,6 +117,7 @@ def read_yaml(path: Path | str, shown_as: str | None = None) -> YamlSource:
 def parse_yaml(text: str, name: str) -> YamlSource:
     """As `read_yaml`, from text."""
     yaml = YAML(typ="rt")  # YAML 1.2: NO, on and yes stay text
+    yaml.Constructor = _Constructor
     try:
         node = yaml.load(text)
     except MarkedYAMLError as error:
@@ -91,13 +125,16 @@ def parse_yaml(text: str, name: str) -> YamlSource:
         location = Location(name, mark.line + 1, mark.column + 1) if mark else Location(name)
         said = " ".join(str(error.problem or error.context or "not readable").split())
         raise TrialrunError(Problem("yaml", "the YAML cannot be read", said, "valid YAML 1.2", location)) from None
-    except (ValueError, TypeError) as error:
-        raise TrialrunError(Problem("yaml", "the YAML cannot be read", str(error), None, Location(name))) from None
+    except (YAMLError, ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
+        # ruamel reports signs that YAML forbids, and some impossible tags, without a mark or in Python's own words
+        said = " ".join(str(error).split())[:200]
+        raise TrialrunError(
+            Problem("yaml", "the YAML cannot be read", said, "valid YAML 1.2", Location(name))
+        ) from None
     if node is None:
         raise TrialrunError(Problem("empty-file", "the file is empty", None, "a YAML document", Location(name)))
-    lines: dict[Key, tuple[int, int]] = {}
-    data = _walk(node, (), lines)
-    return YamlSource(name, text, data, lines)
+    walk = _Walk(name)
+    return YamlSource(name, text, walk.value(node, ()), walk.lines)
 
 
 def validate(source: YamlSource, model: type[Model], data: Any = None, at: Key = ()) -> Model:
