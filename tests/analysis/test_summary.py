@@ -134,6 +134,7 @@ def test_several_trials_have_their_spread(run: Run, outcomes: dict[str, pl.DataF
     row = find_row(rows, "flare_any", "original", ("between_trials",))
     assert row is not None
     assert row.n == 3
+    assert f"between trials: original {format_estimate(row)}" in format_summary(rows, run)
     shares = [
         (part["flare_grade"] >= 1).drop_nulls().mean()
         for _, part in split["original"].filter("treated").group_by("trial")
@@ -157,3 +158,13 @@ def test_outcomes_are_derived_once_and_again_when_their_columns_are_old(run: Run
     assert_frame_equal(read_outcomes(copy, info), marked)
     marked.drop("death").write_parquet(path)
     assert_frame_equal(read_outcomes(copy, info), first)
+
+
+def test_a_bound_that_is_not_reached_is_said_in_words(rows: list[Row]) -> None:
+    row = find_row(rows, "target_day", "original", ("median",))
+    assert row is not None
+    assert format_estimate(replace(row, value=42.0, ci_low=35.0, ci_high=None)) == "42 (35 or more)"
+    assert format_estimate(replace(row, value=None, ci_low=None, ci_high=None)) == "not reached"
+    difference = find_row(rows, "flare_2", "amendment-1", ("difference",))
+    assert difference is not None
+    assert format_estimate(replace(difference, value=-0.1, ci_low=-0.2, ci_high=0.0)) == "−10.0 (−20.0 to 0.0)"

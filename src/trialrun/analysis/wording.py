@@ -55,9 +55,10 @@ def format_estimate(row: Row) -> str:
     unit = " %" if is_share(row) and not signed else ""
     if row.ci_low is None and row.ci_high is None:
         return f"{shown(row.value)}{unit}"
-    low = "?" if row.ci_low is None else shown(row.ci_low)
-    high = "?" if row.ci_high is None else shown(row.ci_high)
-    return f"{shown(row.value)}{unit} ({low} to {high})"
+    if row.ci_low is None or row.ci_high is None:  # a bound that a curve of times does not reach
+        bound = f"{shown(row.ci_low)} or more" if row.ci_low is not None else f"up to {shown(row.ci_high or 0.0)}"
+        return f"{shown(row.value)}{unit} ({bound})"
+    return f"{shown(row.value)}{unit} ({shown(row.ci_low)} to {shown(row.ci_high)})"
 
 
 def format_published(row: Row) -> str:
@@ -143,6 +144,11 @@ def _notes(rows: Sequence[Row], outcome: str, versions: Sequence[str]) -> list[s
         published = find_row(rows, outcome, version, ("published",))
         if published is not None:
             notes.append(f"published, {version}: {format_published(published)}; {published.source}")
+    spread = [(version, find_row(rows, outcome, version, ("between_trials",))) for version in versions]
+    if any(row for _, row in spread):
+        notes.append(
+            "between trials: " + ", ".join(f"{version} {format_estimate(row)}" for version, row in spread if row)
+        )
     simulated = [(version, find_row(rows, outcome, version, ("proportion", "median", "total"))) for version in versions]
     missing = [f"{version} {row.n_not_assessable}" for version, row in simulated if row and row.n_not_assessable]
     if missing:
