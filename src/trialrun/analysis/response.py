@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from trialrun.analysis.timeline import Timeline
 from trialrun.criteria.response import Category
 from trialrun.criteria.response_course import assess_course
+from trialrun.engine.respond import NODES_IN_A_SUM
 
 Column = NDArray[np.float64] | NDArray[np.int8]
 
@@ -20,8 +21,6 @@ COUNTS = ("lymphocytes", "neutrophils", "platelets", "hemoglobin")
 SYMPTOMS = "constitutional_symptoms"
 NEAR = 7  # days between an examination and the counts and symptoms that go with it (assumed: the visit's week)
 BASELINE_REACH = 28  # days before the first dose in which a baseline finding may lie (assumed: the screening window)
-# The criteria ask for at least two nodes; a sum of products over the target nodes is taken to be one of two or more.
-NODES_IN_A_SUM = 2.0
 
 
 def derive_response(findings: pl.DataFrame, timeline: Timeline) -> pl.DataFrame:
