@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from matplotlib.figure import Figure
 from matplotlib.text import Text
 from scipy import stats
 from typer.testing import CliRunner
@@ -21,12 +22,15 @@ from trialrun.analysis.expression import (
     Signature,
     SignatureOptions,
     estimate_signature,
+    gene_pictures,
     page,
+    quality_pictures,
     score_later_samples,
+    set_pictures,
     signature_section,
 )
 from trialrun.analysis.expression.gene_pictures import draw_paired_lines
-from trialrun.analysis.expression.picture import place_labels, start_figure, style
+from trialrun.analysis.expression.picture import place_labels, settle_layout, start_figure, style
 from trialrun.analysis.expression.score import define_signature, score_samples
 from trialrun.cli import app
 from trialrun.vocab.problems import TrialrunError
@@ -307,3 +311,39 @@ def test_later_samples_are_scored_by_the_written_definition(
     with pytest.raises(TrialrunError) as caught:
         score_later_samples(files[1], files[0], files[1])
     assert caught.value.problems[0].code == "not-a-definition"
+
+
+def test_nothing_is_cut_off_at_the_edges(leukaemia_like: Signature, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Long names of sets, genes and levels stay inside every picture."""
+    cut = []
+
+    def look(figure: Figure, name: str, title: str, caption: str) -> None:
+        settle_layout(figure)
+        width, height = figure.get_size_inches()
+        box = figure.get_tightbbox()
+        if box.x0 < -0.01 or box.y0 < -0.01 or box.x1 > width + 0.01 or box.y1 > height + 0.01:
+            cut.append((name, box.extents, width, height))
+
+    drawn = (gene_pictures.draw_heat_map, gene_pictures.draw_paired_lines, set_pictures.draw_set_bars)
+    for draw in (*drawn, quality_pictures.draw_principal_components):
+        monkeypatch.setitem(draw.__globals__, "finish_picture", look)
+        draw(leukaemia_like)
+    assert cut == []
+
+
+@pytest.fixture
+def leukaemia_like(tmp_path: Path) -> Signature:
+    """Unpaired, long level names, twelve samples and probes that share symbols."""
+    expression, samples = write_pairs(tmp_path, subjects=6)
+    table = pl.read_csv(expression)
+    probes = [f"{40_000 + i}_s_at" for i in range(table.height)]
+    symbols = table["gene"].to_list()
+    symbols[1] = symbols[0]
+    pl.DataFrame({"probe": probes, "symbol": symbols}).write_csv(tmp_path / "map.csv")
+    table.with_columns(gene=pl.Series(probes)).write_csv(expression)
+    names = {"before": "before first dose of the drug", "after": "cycle 1 day 28"}
+    pl.read_csv(samples).with_columns(pl.col("time").replace(names)).write_csv(samples)
+    request = ComparisonRequest(f"{names['after']}-{names['before']}")
+    return estimate_signature(
+        expression, samples, request, SignatureOptions(mapping=tmp_path / "map.csv", smallest_set=5)
+    )

@@ -20,6 +20,7 @@ from trialrun.analysis.expression.picture import (
     finish_picture,
     place_labels,
     shorten,
+    spread_sideways,
     start_figure,
     style,
 )
@@ -63,11 +64,11 @@ def draw_volcano(signature: Signature) -> Picture:
         pool = table.filter(pl.Series(hit)) if hit.any() else table
         sides = [pool.filter(pl.col("log2_fold_change") * sign > 0).head(LABELS // 2) for sign in (1, -1)]
         first = pl.concat(sides).sort("p_value")
-        names = [symbol or gene for symbol, gene in first.select("symbol", "gene").iter_rows()]
+        names = _name_rows(first)
         order = {name: i for i, name in enumerate(table["gene"].to_list())}
         at = [order[name] for name in first["gene"].to_list()]
         place_labels(
-            axes, x[at], y[at], [shorten(name, 18) for name in names], around=np.column_stack([x[hit], y[hit]])
+            axes, x[at], y[at], [shorten(name, 24) for name in names], around=np.column_stack([x[hit], y[hit]])
         )
     up, down = signature.count_changed()
     caption = (
@@ -103,8 +104,8 @@ def draw_heat_map(signature: Signature) -> Picture:
         image = grid[1].imshow(
             np.ma.masked_invalid(values), aspect="auto", cmap=colours, vmin=-limit, vmax=limit, interpolation="nearest"
         )
-        names = [symbol or gene for symbol, gene in top.select("symbol", "gene").iter_rows()]
-        grid[1].set_yticks(range(len(rows)), [shorten(name, 18) for name in names], fontsize=7)
+        names = _name_rows(top)
+        grid[1].set_yticks(range(len(rows)), [shorten(name, 24) for name in names], fontsize=7)
         grid[1].tick_params(length=0)
         _label_samples(grid, signature, n)
         figure.colorbar(
@@ -169,10 +170,9 @@ def draw_paired_lines(signature: Signature) -> Picture:
         panels = figure.subplots(lines, columns, squeeze=False)
         for axes in panels.ravel()[len(rows) :]:
             axes.set_visible(False)
-        for axes, row, line in zip(panels.ravel(), rows, chosen.iter_rows(named=True), strict=False):
+        for axes, row, name, q in zip(panels.ravel(), rows, _name_rows(chosen), chosen["q_value"], strict=False):
             _draw_gene(axes, signature.model.values[row], signature)
-            q = line["q_value"]
-            axes.set_title(f"{shorten(line['symbol'] or line['gene'], 20)}  (q = {q:.2g})")
+            axes.set_title(f"{shorten(name, 28)}{'  ' if len(name) < 12 else chr(10)}(q = {q:.2g})")
         for i in range(lines):
             panels[i, 0].set_ylabel(
                 "log2 counts per million" if comparison.matrix.scale == "counts" else "log2 expression"
@@ -197,9 +197,8 @@ def _draw_gene(axes: object, values: Floats, signature: Signature) -> None:
             ends = [float(compute_row_means(values[None, mine & level])[0]) for level in (~late, late)]
             axes.plot([0, 1], ends, color="#888888", lw=0.8, zorder=1)
     else:
-        # Spread points sideways by rank so that equal values stay visible; nothing random.
         for level in (~late, late):
-            spread[level] = (np.argsort(np.argsort(values[level])) * 0.618 % 1 - 0.5) * 0.3
+            spread[level] = spread_sideways(values[level])
     for level, place, colour, mark in ((~late, 0, BEFORE, "o"), (late, 1, AFTER, "D")):
         axes.scatter(
             place + spread[level], values[level], s=14, c=colour, marker=mark, lw=0.4, edgecolors=INK, zorder=2
@@ -221,6 +220,15 @@ def _choose_genes(signature: Signature, table: pl.DataFrame) -> pl.DataFrame:
             Problem("no-such-gene", "genes to be shown are not among the tested ones", found=", ".join(absent))
         )
     return pl.concat(found)
+
+
+def _name_rows(table: pl.DataFrame) -> list[str]:
+    """Symbols, with the row's own name where several rows of the picture have one symbol."""
+    symbols = table["symbol"].to_list()
+    return [
+        gene if symbol is None else f"{symbol} {gene}" if symbols.count(symbol) > 1 and gene != symbol else symbol
+        for symbol, gene in zip(symbols, table["gene"].to_list(), strict=True)
+    ]
 
 
 def _find_rows(signature: Signature, genes: list[str]) -> list[int]:

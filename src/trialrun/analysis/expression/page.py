@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 # Rows of each table on the page; the files hold all.
 GENES_ON_PAGE, SETS_ON_PAGE = 50, 30
+_PICTURES = ("volcano", "heat-map", "gene-lines", "sets", "score", "components", "mean-variance", "p-values")
 _CONTENTS = (
     ("summary", "Summary"),
     ("genes", "Genes"),
@@ -110,16 +111,16 @@ def render_page(signature: Signature, pictures: list[Picture]) -> str:
 
 def _body(signature: Signature, pictures: list[Picture] | None) -> str:
     drawn = {picture.name: picture for picture in pictures or []}
-    parts = [_summary(signature)]
-    if pictures is None:
-        parts += [_genes(signature), _sets(signature), _score(signature)]
-    else:
-        parts += [_show(drawn, "volcano"), _show(drawn, "heat-map"), _show(drawn, "gene-lines"), _genes(signature)]
-        parts += [_show(drawn, "sets"), _sets(signature), _show(drawn, "score"), _score(signature)]
-        parts += [
-            "<h2 id='quality'>Quality</h2>",
-            *(_show(drawn, n) for n in ("components", "mean-variance", "p-values")),
-        ]
+    shown = {name: _show(drawn, name) for name in _PICTURES}
+    parts = [
+        _summary(signature),
+        _genes(signature, shown["volcano"] + shown["heat-map"] + shown["gene-lines"]),
+        _sets(signature, shown["sets"]),
+        _score(signature, shown["score"]),
+    ]
+    quality = shown["components"] + shown["mean-variance"] + shown["p-values"]
+    if quality:
+        parts += ["<h2 id='quality'>Quality</h2>", quality]
     parts += [_notes(signature), _method(signature)]
     return "\n".join(part for part in parts if part)
 
@@ -172,7 +173,7 @@ def _themes(signature: Signature) -> str:
     return f"Gene sets with q at most {alpha:g} by camera: {'; '.join(told)}."
 
 
-def _genes(signature: Signature) -> str:
+def _genes(signature: Signature, pictures: str) -> str:
     top = signature.genes.filter(pl.col("tested")).head(GENES_ON_PAGE)
     head = ["gene", "symbol", "log2 fold change", f"{signature.options.confidence:.0%} interval", "t", "p", "q"]
     rows = [
@@ -187,13 +188,13 @@ def _genes(signature: Signature) -> str:
         ]
         for row in top.iter_rows(named=True)
     ]
-    return "<h2 id='genes'>Genes</h2>" + _table("The genes of smallest p-value", head, rows, 2)
+    return "<h2 id='genes'>Genes</h2>" + pictures + _table("The genes of smallest p-value", head, rows, 2)
 
 
-def _sets(signature: Signature) -> str:
+def _sets(signature: Signature, pictures: str) -> str:
     if signature.sets.height == 0:
         return ""
-    parts = ["<h2 id='gene-sets'>Gene sets</h2>"]
+    parts = ["<h2 id='gene-sets'>Gene sets</h2>", pictures]
     for test in signature.sets["test"].unique(maintain_order=True).to_list():
         table = signature.sets.filter(pl.col("test") == test)
         if test == "over-representation":
@@ -219,12 +220,12 @@ def _sets(signature: Signature) -> str:
     return "\n".join(parts)
 
 
-def _score(signature: Signature) -> str:
+def _score(signature: Signature, pictures: str) -> str:
     if signature.definition.height == 0:
         return ""
     text = (
         f"<h2 id='signature-score'>Signature score</h2><p>{signature.definition.height} genes make the score; "
-        "<code>signature_definition.csv</code> keeps them for later subjects.</p>"
+        "<code>signature_definition.csv</code> keeps them for later subjects.</p>" + pictures
     )
     if signature.response.height == 0:
         return text
@@ -266,7 +267,7 @@ def _method(signature: Signature) -> str:
 
 def _table(caption: str, head: list[str], rows: list[list[str]], text_columns: int) -> str:
     """A table that scrolls by itself; `text_columns` columns from the left are text, the others numbers."""
-    marks = ["" if i < text_columns else ' class="n"' for i in range(len(head))]
+    marks = ["" if i < text_columns or name == "leading genes" else ' class="n"' for i, name in enumerate(head)]
     top = "".join(f'<th scope="col"{mark}>{escape(name)}</th>' for name, mark in zip(head, marks, strict=True))
     body = "".join(
         "<tr>"

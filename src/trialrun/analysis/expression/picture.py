@@ -29,6 +29,7 @@ UP, DOWN, NONE, INK = "#D55E00", "#0072B2", "#9A9A9A", "#222222"
 BEFORE, AFTER = "#56B4E9", "#B24700"
 # Width of a text block of A4 with 2.5 cm margins, in inches.
 WIDTH = 6.3
+_DPI = 200
 _STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 8.5,
@@ -42,6 +43,8 @@ _STYLE: Any = {
     "legend.fontsize": 8,
     "svg.hashsalt": "trialrun",
     "svg.fonttype": "path",
+    # Unhinted letters have the same width at every resolution, so that one layout serves all forms.
+    "text.hinting": "none",
 }
 
 
@@ -59,7 +62,7 @@ class Picture:
 def start_figure(height: float, width: float = WIDTH) -> Figure:
     """An empty figure of the house style; sizes in inches."""
     with rc_context(_STYLE):
-        figure = Figure(figsize=(width, height), layout="constrained")
+        figure = Figure(figsize=(width, height), dpi=_DPI, layout="constrained")
         FigureCanvasAgg(figure)
         return figure
 
@@ -69,15 +72,25 @@ def style() -> AbstractContextManager[None]:
     return rc_context(_STYLE)
 
 
+def settle_layout(figure: Figure) -> None:
+    """Find the layout and keep it: two passes, because the first changes the ticks that the second must fit."""
+    for _ in range(2):
+        figure.draw_without_rendering()
+    figure.set_layout_engine(None)
+
+
+def spread_sideways(values: Floats, width: float = 0.3) -> Floats:
+    """Offsets (values,) within +-width/2 that keep equal values apart; by rank, nothing random."""
+    return np.asarray((np.argsort(np.argsort(values)) * 0.618 % 1 - 0.5) * width)
+
+
 def finish_picture(figure: Figure, name: str, title: str, caption: str) -> Picture:
     """Render to SVG and PNG (200 dots an inch); no date is written, so that equal data give equal files."""
     with rc_context(_STYLE):
         png, svg = io.BytesIO(), io.StringIO()
-        # The layout is found once; saving would find it again for each format.
-        figure.draw_without_rendering()
-        figure.set_layout_engine(None)
-        figure.savefig(png, format="png", dpi=200, metadata={"Software": None})
-        figure.savefig(svg, format="svg", dpi=200, metadata={"Date": None, "Creator": None})
+        settle_layout(figure)
+        figure.savefig(png, format="png", dpi=_DPI, metadata={"Software": None})
+        figure.savefig(svg, format="svg", dpi=_DPI, metadata={"Date": None, "Creator": None})
     text = svg.getvalue()
     return Picture(name, title, caption, text[text.index("<svg") :], png.getvalue())
 

@@ -17,6 +17,7 @@ from trialrun.analysis.expression.picture import (
     finish_picture,
     place_labels,
     shorten,
+    spread_sideways,
     start_figure,
     style,
 )
@@ -160,7 +161,8 @@ def draw_score(signature: Signature) -> Picture | None:
                     axes.plot([0, 1], ends, color="#888888", lw=0.8, zorder=1)
             for place, level, colour, mark in ((0, comparison.before, BEFORE, "o"), (1, comparison.after, AFTER, "D")):
                 y = part.filter(pl.col("level") == level)["score_held_out"].to_numpy()
-                axes.scatter(np.full(len(y), place), y, s=18, c=colour, marker=mark, lw=0.4, edgecolors=INK, zorder=2)
+                offset = np.zeros(len(y)) if comparison.subjects else spread_sideways(y)
+                axes.scatter(place + offset, y, s=18, c=colour, marker=mark, lw=0.4, edgecolors=INK, zorder=2)
                 if len(y):
                     axes.hlines(y.mean(), place - 0.18, place + 0.18, color=INK, lw=2.4, zorder=3)
             axes.set_title(f"{shorten(title, 36)} ({part.height})")

@@ -45,4 +45,4 @@ def draw_set_bars(signature: Signature) -> Picture | None:
         f"The {top.height} gene sets of smallest p-value by camera, {signature.comparison.label}: orange to the right "
         "is up, hatched blue to the left is down; q is the Benjamini-Hochberg value, n the number of measured genes."
     )
-    return finish_picture(figure, "sets", "Gene sets", caption)
+    return finish_picture(figure, "sets", "Gene sets of smallest p-value", caption)
