@@ -8,7 +8,13 @@ from tempfile import TemporaryDirectory
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from trialrun.protocol import read_protocol
+from trialrun.plan.calendar import plan_version, planned_visits
+from trialrun.plan.planned import planned_doses_section
+from trialrun.protocol import Protocol, read_protocol
+from trialrun.protocol.check import check_static
+from trialrun.protocol.diff import compare_versions
+from trialrun.protocol.prose import describe_version
+from trialrun.protocol.render_html import render_html
 from trialrun.vocab.problems import Problem, TrialrunError
 
 STUDY = Path(__file__).parents[2] / "studies" / "lenalidomide-cll"
@@ -47,6 +53,17 @@ def mangled(draw: st.DrawFn) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _use(protocol: Protocol) -> None:
+    """What can be read can be checked, shown, compared and planned."""
+    check_static(protocol)
+    names = list(protocol.versions)
+    compare_versions(protocol, names[0], names[-1])
+    for version in protocol.versions.values():
+        plan = plan_version(version)
+        render_html(describe_version(protocol, version, [planned_doses_section(plan, 2)]))
+        assert list(planned_visits(plan, 2))
+
+
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(text=mangled())
 def test_no_traceback(text: str) -> None:
@@ -55,7 +72,7 @@ def test_no_traceback(text: str) -> None:
         file.write_text(text, encoding="utf-8", errors="surrogatepass")
         problems: tuple[Problem, ...] = ()
         try:
-            assert read_protocol(file).versions
+            _use(read_protocol(file))
         except TrialrunError as error:
             problems = error.problems or (Problem("nothing", "refused without a problem"),)
     assert all(problem.location.file for problem in problems)

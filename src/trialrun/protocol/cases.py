@@ -220,20 +220,32 @@ def _run(version: Version, rules: Mapping[str, tuple[Rule, Mapping[str, Term]]],
         waits_for = table.waits_for(columns, 0) if undetermined else ()
     problem = None
     if answered != case.expected:
-        why = "" if case.subject not in rules else f" ({_flow(explain(rules[case.subject][0], columns, 0).as_text())})"
-        message = f"{case.subject} of version {case.version} answers otherwise than the case expects{why}"
+        why = _why(rules[case.subject][0], columns) if case.subject in rules else ""
+        message = f"{case.subject} answers otherwise than the case expects{why}"
         problem = Problem("case-fails", message, answered, case.expected, case.location)
     elif case.waits_for is not None and set(case.waits_for) != set(waits_for):
-        message = f"{case.subject} of version {case.version} waits for something else than the case expects"
+        message = f"{case.subject} waits for something else than the case expects"
         problem = Problem("case-fails", message, ", ".join(waits_for), ", ".join(case.waits_for), case.location)
     return CaseResult(case, answered, columns, problem)
+
+
+def _why(rule: Rule, columns: Columns) -> str:
+    """What the rule looked at, for the message."""
+    said = []
+    for used in explain(rule, columns, 0).all_used():
+        unit = f" {used.unit}" if used.unit not in (None, "1") else ""
+        value = (
+            "unknown"
+            if used.value is None
+            else f"{used.value:g}{unit}"
+            if isinstance(used.value, float)
+            else used.value
+        )
+        said.append(f"{used.what} is {value}")
+    return f": {'; '.join(said)}" if said else ""
 
 
 def columns_of(situation: Situation, rules: Iterable[Rule]) -> Columns:
     """The situation as columns of one subject, through the same accumulators that remember in a trial."""
     history = History(dict.fromkeys(item for rule in rules for item in rule.inputs), 1)
     return situation.tell(history)
-
-
-def _flow(text: str) -> str:
-    return " ".join(text.split())

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
-from trialrun.protocol.cases import Case, cases_file, read_cases, run_cases
+from trialrun.protocol.cases import Case, CaseResult, cases_file, read_cases, run_cases
 from trialrun.protocol.check_content import check_content, check_unused
 from trialrun.protocol.check_levels import check_levels
 from trialrun.protocol.check_schedule import check_schedule
 from trialrun.protocol.coverage import check_coverage
 from trialrun.protocol.diff import idle_changes
 from trialrun.protocol.version import Protocol, Version
-from trialrun.vocab.problems import Problem, TrialrunError
+from trialrun.vocab.problems import Location, Problem, TrialrunError
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ def check_protocol(protocol: Protocol) -> Checked:
     cases, found = _cases(protocol)
     problems += found
     results = run_cases(protocol, cases)
-    problems += [result.problem for result in results if result.problem is not None]
+    problems += _failures(results)
     if cases:
         problems += check_coverage(protocol, results)
     names = list(protocol.versions)
@@ -82,6 +82,22 @@ def _cases(protocol: Protocol) -> tuple[list[Case], list[Problem]]:
         return read_cases(protocol)
     except TrialrunError as error:
         return [], list(error.problems)
+
+
+def _failures(results: Sequence[CaseResult]) -> list[Problem]:
+    """One problem a failing case; it names the versions where it does not fail in all that it was tried in."""
+    tried: dict[Location, list[str]] = {}
+    failed: dict[Problem, list[str]] = {}
+    for result in results:
+        tried.setdefault(result.case.location, []).append(result.case.version)
+        if result.problem is not None:
+            failed.setdefault(result.problem, []).append(result.case.version)
+    return [
+        problem
+        if names == tried[problem.location]
+        else replace(problem, message=f"in version {', '.join(names)} {problem.message}")
+        for problem, names in failed.items()
+    ]
 
 
 def _in_order(problems: Iterable[Problem]) -> list[Problem]:

@@ -98,15 +98,15 @@ def _check_eligibility(version: Version) -> Iterable[Problem]:
             )
 
 
-def _table_needs(version: Version) -> list[tuple[str, str, Rule]]:
-    """(table, dotted name, rule) of every condition that a dose decision looks at."""
+def _table_needs(version: Version) -> list[tuple[str, str, Rule, bool]]:
+    """(table, dotted name, rule, whether it ends a hold) of every condition that a dose decision looks at."""
     found = []
     for table in version.tables:
         for name, row in zip(table.row_names, table.table.rows, strict=True):
             if row.when is not None:
-                found.append((table.name, f"{table.name}.{name}", row.when))
+                found.append((table.name, f"{table.name}.{name}", row.when, False))
             if row.then.until is not None:
-                found.append((table.name, f"{table.name}.{name}.until", row.then.until))
+                found.append((table.name, f"{table.name}.{name}.until", row.then.until, True))
     return found
 
 
@@ -124,7 +124,8 @@ def _check_decisions(version: Version) -> Iterable[Problem]:
         )
         return
     rules = _table_needs(version)
-    for _, name, rule in rules:
+    held_visits = any(visit.when == "held" for visit in deciding.values())
+    for _, name, rule, _ in rules:
         for what in sorted(needs(version, rule.node, anywhere)):
             message = f"{name} needs what no visit gives"
             expected = "an activity with it at the visits that decide the dose"
@@ -133,7 +134,9 @@ def _check_decisions(version: Version) -> Iterable[Problem]:
         known = given_at(version, visit) | _still_current(version, visit) | {RESPONSE}
         lacking: dict[str, list[str]] = {}
         keeps: dict[str, bool] = {}
-        for table, name, rule in rules:
+        for table, name, rule, ends_hold in rules:
+            if ends_hold and held_visits and visit.when != "held":
+                continue
             for what in needs(version, rule.node, known) & anywhere:
                 lacking.setdefault(what, []).append(name)
                 keeps[what] = keeps.get(what, True) and table == "step_up"
@@ -141,7 +144,7 @@ def _check_decisions(version: Version) -> Iterable[Problem]:
             result = "the level would always stay" if keeps[what] else "the dose would always be withheld"
             yield Problem(
                 "decision-lacks-test",
-                f"the visit decides the dose but does not give what {', '.join(names)} needs: {result}",
+                f"the visit decides the dose but lacks what is needed by {', '.join(names)}: {result}",
                 _say(version, what),
                 "an activity with it, or a visit with it inside the window before",
                 version.source.location(("visits", visit_name)),

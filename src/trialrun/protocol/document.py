@@ -250,6 +250,8 @@ class VisitPart(Part):
                 raise ValueError("a visit before the first dose belongs to no cycle")
         elif (self.every is None) == (self.after is None):
             raise ValueError("a visit with `when` needs either `every` or `after`")
+        elif self.every == 0:
+            raise ValueError("a visit cannot repeat every 0 days")
         return self
 
 

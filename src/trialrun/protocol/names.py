@@ -10,6 +10,8 @@ from trialrun.vocab.problems import Problem
 from trialrun.vocab.tests import find_test, nearest
 from trialrun.vocab.yaml_source import Key, YamlSource
 
+_LONGEST_CYCLE = 366  # days; a year (assumed: longer than any cycle in use)
+
 
 def check_names(part: VersionPart, source: YamlSource) -> list[Problem]:
     """What a version names and the file does not have, and doses and days that do not fit its treatment."""
@@ -58,12 +60,12 @@ def _check_treatment(part: VersionPart, source: YamlSource) -> list[Problem]:
     treatment = part.treatment
     problems: list[Problem] = []
     values = [level.value for level in treatment.levels]
-    if values != sorted(set(values)) or len({level.unit for level in treatment.levels}) != 1:
+    if values != sorted(set(values)) or len({level.unit for level in treatment.levels}) != 1 or values[0] <= 0:
         levels = ", ".join(map(str, treatment.levels))
         problems.append(
             Problem(
                 "levels",
-                "the levels must rise and share one unit",
+                "the levels must rise, be above 0 and share one unit",
                 levels,
                 "levels such as [2.5 mg, 5 mg, 10 mg]",
                 source.location(("treatment", "levels")),
@@ -79,6 +81,16 @@ def _check_treatment(part: VersionPart, source: YamlSource) -> list[Problem]:
                 f"{treatment.start} and {treatment.target}",
                 "a start dose at or below the target",
                 source.location(("treatment", "start")),
+            )
+        )
+    if not 1 <= treatment.cycle <= _LONGEST_CYCLE:
+        problems.append(
+            Problem(
+                "implausible-cycle",
+                "the length of a cycle is outside what is plausible",
+                f"{treatment.cycle} days",
+                f"1 to {_LONGEST_CYCLE} days",
+                source.location(("treatment", "cycle")),
             )
         )
     if treatment.give[1] > treatment.cycle:

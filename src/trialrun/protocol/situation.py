@@ -199,7 +199,7 @@ class _Reader:
         if value["value"] == "unknown":
             return
         number = self._plain((*path, "value"), term, value["value"])
-        self.findings.append(Finding(term.name, -ago, number, limits[0], limits[1]))
+        self.findings.append(Finding(term.name, 0.0 - ago, number, limits[0], limits[1]))
 
     def _event(self, path: Key, term: Term, value: Any) -> None:
         if isinstance(value, str):
@@ -216,7 +216,7 @@ class _Reader:
             return
         ago = self._ago((*path, "ago"), value["ago"]) if "ago" in value else 0.0
         ended = -self._ago((*path, "ended"), value["ended"]) if "ended" in value else np.nan
-        self.events.append(Event(term.name, -ago, float(match.group(1)), ended))
+        self.events.append(Event(term.name, 0.0 - ago, float(match.group(1)), ended))
 
     def _keys(self, path: Key, value: Mapping[str, Any], known: tuple[str, ...], needed: str) -> bool:
         for key in value:
