@@ -156,7 +156,8 @@ def values_in_windows(labs: pl.DataFrame, windows: pl.DataFrame) -> pl.DataFrame
     before, after = window_days("Cairo-Bishop-2004")
     subjects = windows.select("subject").unique().with_row_index("key")  # joins and sorts on numbers, not on text
     keyed_windows = windows.join(subjects, on="subject").select("key", "window", "start_day", "child")
-    values = lysis_values(labs).join(subjects, on="subject").drop("subject").sort("day", maintain_order=True)
+    values = lysis_values(labs).join(subjects, on="subject", maintain_order="left").drop("subject")
+    values = values.sort("day", maintain_order=True)  # of two values at one time the later line comes last
     kind = pl.col("item").to_physical() * len(_UNIT.categories) + pl.col("unit").to_physical()
     series = pl.col("window").cast(pl.UInt64) * (len(_ITEM.categories) * len(_UNIT.categories)) + kind
     beside = (

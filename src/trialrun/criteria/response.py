@@ -223,9 +223,10 @@ def _partial(
 
     a = enough(group_a, ["marrow"] if marrow_in_a else [], numbers["group A"])
     b = enough(group_b, [] if marrow_in_a else ["marrow"], numbers["group B"])
-    pr = every([a, b, some(improved.values())])
-    a_without = enough([name for name in group_a if name != "lymphocytes"], [], numbers["group A"], least=1)
     redistributing = np.where(view.now.truth("redistributing") == TRUE, TRUE, FALSE).astype(np.int8)
+    # while lymphocytes stay high under such an agent, a partial remission is one with lymphocytosis
+    pr = every([a, b, some(improved.values()), either(negate(redistributing), reached["lymphocytes"])])
+    a_without = enough([name for name in group_a if name != "lymphocytes"], [], numbers["group A"], least=1)
     pr_l = every([a_without, b, redistributing, negate(reached["lymphocytes"])])
     return pr, pr_l
 

@@ -227,6 +227,7 @@ class View:
         reached = every(some(truths) for truths in sites.values())
         if parameter == "nodes":
             grew = np.where(self.now.truth("node_increase") == TRUE, FALSE, TRUE).astype(np.int8)
-            new = np.where(compare(self.now.number("new_node"), ">", 0.0) == TRUE, FALSE, TRUE).astype(np.int8)
+            row = next(row for row in select("cll_response", self.standard, "PD") if row.item == "new_node")
+            new = np.where(self.holds(row) == TRUE, FALSE, TRUE).astype(np.int8)
             reached = every([reached, grew, new])
         return reached
