@@ -103,7 +103,7 @@ def test_a_missing_case_is_named(edited, old: str, missing: str) -> None:  # typ
         ("rules: {eligibility.platelets: [{given: {platelets: {low: 1 x10^9/L}}, answer: true}]}", "missing-key", "value"),
         ("rules: {eligibility.platelets: [{given: {platelets: {value: 1 x10^9/L, ago: 3}}, answer: true}]}",
          "case-value", "3 days"),
-        ("rules: {terms.lysis_labs_rising: [{given: {lysis_labs_rising: true}, answer: true}]}", "unknown-term", None),
+        ("rules: {terms.nothing_such: [{given: {}, answer: true}]}", "unknown-rule", None),
         ("rules: 5", "invalid-value", None),
         ("nonsense: 5", "unknown-key", "rules"),
         ("rules: [", "yaml", None),
