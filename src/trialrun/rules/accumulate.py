@@ -78,9 +78,8 @@ class Latest(Accumulator):
                 value = np.where(kept, old, new)
             values[same] = value
             for column, mine, narrow in ((self.low, low, np.fmax), (self.high, high, np.fmin)):
-                mine[same] = np.where(
-                    equal, narrow(column[again], mine[same]), np.where(kept, column[again], mine[same])
-                )
+                other = np.nan if self._worst is None else column[again]
+                mine[same] = np.where(equal, narrow(column[again], mine[same]), np.where(kept, other, mine[same]))
         self.value[rows] = values
         self.low[rows] = low
         self.high[rows] = high

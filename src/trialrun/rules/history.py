@@ -126,10 +126,13 @@ class History:
             for accumulator in accumulators:
                 accumulator.observe(here, day, values[at], low[at], high[at])
         for item, run in lasting:
-            assert item.predicate is not None
-            each = np.unique(rows)
-            parts = {part: self._of[part].column(each, day) for part in inputs_of(item.predicate)}
-            run.judge(each, day, truth_of(item.predicate, Columns(day, each.size, parts)))
+            self._judge(item, run, np.unique(rows), day)
+
+    def _judge(self, item: Input, run: Lasting, rows: IntArray, day: float) -> None:
+        """Judge a predicate that may last, on a day that has a result (of each row once)."""
+        assert item.predicate is not None  # the reader gives every `lasting` its predicate
+        parts = {part: self._of[part].column(rows, day) for part in inputs_of(item.predicate)}
+        run.judge(rows, day, truth_of(item.predicate, Columns(day, rows.size, parts)))
 
     def event(
         self,
@@ -168,8 +171,16 @@ class History:
                 accumulator.set_baseline(rows)
 
     def start_treatment(self, rows: IntArray, day: float) -> None:
-        """The first dose was given on this day: `since first dose` counts from it on, its results included."""
+        """The first dose was given on this day: `since first dose` counts from it on, its results included.
+
+        `set_baseline` comes before it.
+        """
         self._start(rows, day, "treatment")
+        for item, run in {item: run for runs in self._lasting.values() for item, run in runs}.items():
+            # that day's results were judged before there was a baseline
+            today = rows[run.day[rows] == day]
+            if today.size:
+                self._judge(item, run, today, day)
 
     def start_cycle(self, rows: IntArray, day: float) -> None:
         """A cycle's first dose was given on this day: `this cycle` counts from it on, its results included."""
