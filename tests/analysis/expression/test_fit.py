@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trialrun.analysis.expression.correlation import estimate_consensus_correlation
 from trialrun.analysis.expression.fit import Block, check_estimable, compute_residual_effects, fit_contrast
 from trialrun.vocab.problems import TrialrunError
 
@@ -105,3 +106,14 @@ def test_designs_that_cannot_be_fitted(design: np.ndarray, block: Block | None, 
     with pytest.raises(TrialrunError) as caught:
         check_estimable(design, np.eye(design.shape[1])[-1], block, names)
     assert caught.value.problems[0].code == code
+
+
+def test_intra_subject_correlation_by_both_routes_and_recovered() -> None:
+    generator = np.random.Generator(np.random.Philox(12))
+    codes = np.repeat(np.arange(8), 2)
+    y = np.repeat(generator.normal(0, 0.8, (2_000, 8)), 2, axis=1) + generator.normal(0, 0.6, (2_000, 16))
+    design = np.column_stack([np.ones(16), np.tile([0.0, 1.0], 8)])
+    whole = estimate_consensus_correlation(y, design, Block(codes))
+    gene_by_gene = estimate_consensus_correlation(y, design, Block(codes), np.ones(y.shape))
+    assert whole == pytest.approx(gene_by_gene, rel=1e-7)
+    assert whole == pytest.approx(0.64, abs=0.03)

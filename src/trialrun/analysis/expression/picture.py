@@ -73,9 +73,8 @@ def style() -> AbstractContextManager[None]:
 
 
 def settle_layout(figure: Figure) -> None:
-    """Find the layout and keep it: two passes, because the first changes the ticks that the second must fit."""
-    for _ in range(2):
-        figure.draw_without_rendering()
+    """Find the layout once and keep it; saving would find it again for each form."""
+    figure.draw_without_rendering()
     figure.set_layout_engine(None)
 
 
