@@ -44,7 +44,7 @@ def as_truths(values: ArrayLike) -> Truths:
     if array.dtype == object:
         array = np.array([-1 if value is None else value for value in array.tolist()])
     codes = array.astype(np.int8)
-    if not np.isin(codes, (-1, 0, 1)).all() or not np.array_equal(codes, array):
+    if not ((codes >= -1) & (codes <= 1) & (codes == array)).all():
         raise TrialrunError(Problem("not-a-truth", "not a truth value", repr(values)[:60], "true, false or unknown"))
     return codes
 
