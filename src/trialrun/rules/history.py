@@ -107,6 +107,7 @@ class History:
 
         NaN is no result and changes nothing: what was known before stays, for as long as it is current.
         """
+        values = np.asarray(values, dtype=np.float64)
         known = ~np.isnan(values)
         if not known.all():
             rows, values = rows[known], values[known]
@@ -118,8 +119,8 @@ class History:
         last = self._last_day.setdefault(term, np.full(self.n, -np.inf))
         if (last[rows] > day).any():
             raise ValueError(f"{term} of day {day:g} comes after a result of a later day of the same subject")
-        low = np.full(rows.shape, np.nan) if low is None else low
-        high = np.full(rows.shape, np.nan) if high is None else high
+        low = np.full(rows.shape, np.nan) if low is None else np.asarray(low, dtype=np.float64)
+        high = np.full(rows.shape, np.nan) if high is None else np.asarray(high, dtype=np.float64)
         for at in _rounds(rows):
             here = rows[at]
             last[here] = day
@@ -145,7 +146,8 @@ class History:
         """Events (m,) of one term: the day they began, their grade (1 to 5; NaN: not graded), the last day they went on
         (NaN or None: going on)."""
         start = np.broadcast_to(np.asarray(day, dtype=np.float64), rows.shape)
-        end = np.full(rows.shape, np.nan) if end_day is None else end_day
+        grade = np.asarray(grade, dtype=np.float64)
+        end = np.full(rows.shape, np.nan) if end_day is None else np.asarray(end_day, dtype=np.float64)
         graded = grade[~np.isnan(grade)]
         if ((graded < 1) | (graded > 5) | (graded != np.floor(graded))).any():
             raise ValueError(f"a grade of {term} is not one of 1 to 5")

@@ -121,7 +121,11 @@ class _Reader:
 
     def _lasting(self, text: str, inside: Tree[Token], length: str) -> Predicate:
         child = self.predicate(inside)
+        while inside.data in ("disjunction", "conjunction") and len(inside.children) == 1:
+            inside = inside.children[0]  # type: ignore[assignment]
         quoted = self._quote(inside)
+        if inside.data in ("disjunction", "conjunction", "negation"):
+            quoted = f"({quoted})"
         for node in walk(child):
             if isinstance(node, Known | Lasting):
                 raise self._error(
@@ -256,7 +260,10 @@ class _Reader:
             return Multiple(text, factor, "baseline", Input("baseline", term.name, None, None, term.worst), other.unit)
         if not term.limits:
             raise self._error(
-                "no-limits", f"{term.name} has no reference range", repr(text), f"a number of {term.unit}"
+                "no-limits",
+                f"{term.name} has no reference range",
+                repr(text),
+                "a plain number" if term.unit == "1" else f"a number of {term.unit}",
             )
         return Multiple(text, factor, "ULN" if of == "ULN" else "LLN", other.input, other.unit)
 

@@ -60,6 +60,8 @@ class Axis:
             return f"{self.label} is unknown"
         if self.names:
             return f"{self.label} = {self.names[int(value)]}"
+        if self.input.remember == "event":
+            return f"{self.input} of grade {value:g}" if value > 0 else f"no {self.input}"
         unit = f" {self.unit}" if self.unit not in (None, "1") else ""
         return f"{self.label} = {value:.6g}{unit}"
 
