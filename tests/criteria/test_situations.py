@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from trialrun.cli import app
 from trialrun.criteria.situations import Answer, assess_file
+from trialrun.criteria.situations.lysis import read_event
 from trialrun.vocab.problems import TrialrunError
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "situations"
@@ -195,3 +196,82 @@ def test_command_answers_one_line_or_block_for_each(form: str) -> None:
     assert result.exit_code == 0
     for situation in read("worked.yaml"):
         assert str(situation["id"]) in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("finding", "verdict"),
+    [
+        ("new_nodes: true", "PD"),
+        ("new_nodes: false", "SD"),
+        ("new_nodes: 1", "PD"),  # a count, size not given
+        ("new_nodes: 0", "SD"),
+        ("new_nodes: 1.4", "SD"),
+        ("new_nodes: 1.5", "PD"),
+        ("new_nodes: [1.6, 1.0]", "PD"),
+        ("new_nodes: [[1.0, 1.0], [1.2, 1.7]]", "PD"),
+        ("biopsy: diffuse large B-cell lymphoma", "PD"),
+        ("biopsy: Richter transformation", "PD"),
+        ("biopsy: no transformation", "SD"),
+        ("biopsy: negative for Richter", "SD"),
+        ("{biopsy: Richter, confirmed: false}", "SD"),
+        ("prolymphocyte_pct: 60", "PD"),
+        ("{prolymphocyte_pct: 60, confirmed: false}", "SD"),
+        ("liver: enlarged", "PD"),
+        ("liver_bcm: 3", "PD"),
+        ("{liver_bcm: 3, growth_confirmed: false}", "SD"),
+        ("symptoms: true", "SD"),
+    ],
+)
+def test_words_of_the_vocabulary(tmp_path: Path, finding: str, verdict: str) -> None:
+    found = finding.strip("{}")
+    file = tmp_path / "s.yaml"
+    file.write_text(
+        "situations:\n- {id: a, standard: iwCLL-2018, baseline: {nodes: [[3, 3]], alc: 50}, "
+        f"assessment: {{nodes: [[3, 3]], alc: 50, {found}}}}}\n"
+    )
+    (answer,) = assess_file(file)
+    assert answer.problems == ()
+    assert answer.verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("words", "present", "grade"),
+    [
+        ("none", False, 0),
+        ("intervention_not_indicated", True, 1),
+        ("asymptomatic, no medical intervention", True, 1),
+        ("non_urgent_medical_intervention", True, 2),
+        ("symptomatic, non-urgent medical intervention", True, 2),
+        ("symptomatic_incompletely_controlled", True, 3),
+        ("controlled with a device", True, 3),
+        ("life_threatening", True, 4),
+        ("not life threatening, non urgent", True, 2),
+        ("atrial_fibrillation", True, None),
+        ("grade 3", True, 3),
+        ("IV", True, 4),
+        (2, True, 2),
+        (True, True, None),
+        (False, False, 0),
+        (None, False, 0),
+    ],
+)
+def test_words_of_an_arrhythmia(words: str | int | bool | None, present: bool, grade: int | None) -> None:
+    assert read_event("arrhythmia", words) == (present, grade)
+
+
+@pytest.mark.parametrize(
+    ("words", "grade"),
+    [
+        ("one_brief_generalised", 2),
+        ("well controlled", 2),
+        ("infrequent focal", 2),
+        ("altered consciousness", 3),
+        ("poorly_controlled", 3),
+        ("breakthrough", 3),
+        ("prolonged", 4),
+        ("status_epilepticus", 4),
+        ("tonic_clonic", None),
+    ],
+)
+def test_words_of_a_seizure(words: str, grade: int | None) -> None:
+    assert read_event("seizure", words) == (True, grade)

@@ -7,6 +7,7 @@ the values below (assumed: only whether they are normal decides).
 from __future__ import annotations
 
 import math
+import re
 
 from trialrun.criteria.response_items import limit
 from trialrun.criteria.situations.vocabulary import Marrow, Moment, Therapy
@@ -73,7 +74,17 @@ _REDISTRIBUTING_AGENTS = (
 )
 _FLARING_CLASSES = ("immunomodulator", "imid")
 _FLARING_AGENTS = ("lenalidomide", "thalidomide", "pomalidomide")
-_TRANSFORMED = ("richter", "dlbcl", "large b", "large cell", "hodgkin", "transform", "prolymphocytic", "aggressive")
+_TRANSFORMED = (
+    "richter",
+    "dlbcl",
+    "large b",
+    "large cell",
+    "hodgkin",
+    "transform",
+    "prolymphocytic",
+    "aggressive",
+    "high grade",
+)
 _NOT_CLL = (
     "reactive",
     "benign",
@@ -201,14 +212,16 @@ def _nodes(moment: Moment, baseline: Moment | None, standard: str, where: str) -
 
 
 def _new_nodes(moment: Moment) -> float:
+    """Longest diameter of the largest new node: 0 none, infinite where no size is given (true, or a whole number: a
+    count); a decimal number is a diameter in cm, a list holds diameters."""
     new = moment.new_nodes
-    if new is None or new is False:
+    if new is None or new is False or new == 0:
         return 0.0
-    if new is True:
+    if isinstance(new, int):  # True as well
         return math.inf
     if isinstance(new, list):
-        return max([max(pair) for pair in new], default=0.0)
-    return float(new)
+        return max((max(pair) if isinstance(pair, list) else pair for pair in new), default=0.0)
+    return new
 
 
 def _growth(nodes: list[list[float]], target: list[list[float]], standard: str) -> Columns:
@@ -286,7 +299,7 @@ def _biopsy(moment: Moment, where: str) -> Columns:
         text = words(moment.biopsy)
         if text in ("not done", "none", "no", "pending"):
             return columns
-        if any(word in text for word in ("no " + kind for kind in _TRANSFORMED)):
+        if re.search(rf"\b(no|not|negative for|without|excludes?|rules? out)\b.*({'|'.join(_TRANSFORMED)})", text):
             return columns
         if any(word in text for word in _TRANSFORMED):
             columns["transformation"] = int(moment.confirmed is not False)

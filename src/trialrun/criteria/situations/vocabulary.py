@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictStr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
 STANDARDS = (
     "iwCLL-2018",
@@ -77,7 +77,7 @@ class Moment(_Part):
     """What was found at one time point."""
 
     nodes: list[Diameters] | None = None
-    new_nodes: StrictBool | Number | list[Diameters] | None = None
+    new_nodes: StrictBool | StrictInt | Number | Diameters | list[Diameters] | None = None
     new_node_confirmed_persistent: Flag | None = None
     growth_confirmed: Flag | None = None
     growth_seen_on_two_scans_months_apart: Flag | None = None
