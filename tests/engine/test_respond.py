@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from engine.scripted import Scripted, run
 
+from engine.scripted import Scripted, run
 from trialrun.plan.calendar import Plan
 from trialrun.protocol.vocabulary import RESPONSES
 

@@ -92,7 +92,7 @@ def test_everything_wrong_is_told_in_one_go(edited, problems_of) -> None:  # typ
         ("then: step up\n", "then: jump\n"),
         ("  phase: \"2\"", "  phas: \"2\""),
         ("decides_dose: true", "decides_dose: perhaps"),
-        ("means: any of (urate >= 476 umol/L", "means: any of (urat >= 476 umol/L"),
+        ("when: creatinine < 1.5 x ULN", "when: creatinin < 1.5 x ULN"),
     )  # fmt: skip
     codes = sorted(problem.code for problem in problems_of(folder))
     assert codes == [
@@ -102,7 +102,7 @@ def test_everything_wrong_is_told_in_one_go(edited, problems_of) -> None:  # typ
         "unknown-action",
         "unknown-key",  # phas
         "unknown-term",  # ecogg
-        "unknown-term",  # urat
+        "unknown-term",  # creatinin
     ]
 
 

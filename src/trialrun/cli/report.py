@@ -16,6 +16,9 @@ def report(
     protocol: Annotated[
         str | None, typer.Option(help="For a record: the protocol (FILE or FILE@VERSION) that it was to follow.")
     ] = None,
+    signature: Annotated[
+        Path | None, typer.Option(help="A folder that `trialrun signature` wrote: adds the molecular signature.")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Where to write the page; default: report.html in the directory.")
     ] = None,
@@ -33,7 +36,7 @@ def report(
     from trialrun.report.command import write_page
     from trialrun.vocab.problems import has_errors
 
-    path, problems = write_page(directory, out, protocol, tell if sys.stderr.isatty() else None)
+    path, problems = write_page(directory, out, protocol, tell if sys.stderr.isatty() else None, signature)
     print(path)
     for problem in problems:
         print(f"{problem.severity}: {problem}", file=sys.stderr)

@@ -73,12 +73,12 @@ class Dosing:
     @property
     def held(self) -> BoolArray:
         """Whose dose is held or withheld."""
-        return self.hold_row != -1
+        return np.asarray(self.hold_row != -1, dtype=np.bool_)
 
     @property
     def active(self) -> BoolArray:
         """Whose treatment has not ended."""
-        return self.ended == NEVER
+        return np.asarray(self.ended == NEVER, dtype=np.bool_)
 
     def clock(self, plan: Plan, day: int, early: int = 0) -> tuple[IntArray, IntArray]:
         """Cycle and day of the cycle (0 = first day) as a decision on this day sees them.

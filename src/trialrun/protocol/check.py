@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from trialrun.protocol.cases import Case, CaseResult, cases_file, read_cases, run_cases
 from trialrun.protocol.check_content import check_content, check_unused
 from trialrun.protocol.check_levels import check_levels
+from trialrun.protocol.check_samples import check_samples
 from trialrun.protocol.check_schedule import check_schedule
 from trialrun.protocol.coverage import check_coverage
 from trialrun.protocol.diff import idle_changes
@@ -51,6 +52,7 @@ def check_static(protocol: Protocol) -> list[Problem]:
     for version in protocol.versions.values():
         problems += check_content(version)
         problems += check_schedule(version)
+        problems += check_samples(version)
         problems += check_levels(version)
         problems += _check_amendment(protocol, version)
     return _in_order([*problems, *check_unused(protocol)])

@@ -221,8 +221,22 @@ class ConcomitantPart(Sourced):
 class ActivityPart(Part):
     label: str
     tests: list[str] = []
+    samples: list[str] = []
     asks_for_events: bool = False
     assesses_response: bool = False
+
+
+class SamplePart(Sourced):
+    """A sample for the laboratory of the study: at which visits it is taken from which tissue.
+
+    `comparison` names two of the visits, `after - before`: the change within subjects that is analysed.
+    """
+
+    section: str
+    says: str
+    tissue: str
+    visits: list[str] = Field(min_length=1)
+    comparison: str | None = None
 
 
 class VisitPart(Part):
@@ -293,6 +307,7 @@ class VersionPart(Sourced):
     discontinuation: TablePart
     concomitant: dict[str, ConcomitantPart] = {}
     activities: dict[str, ActivityPart]
+    samples: dict[str, SamplePart] = {}
     visits: dict[str, VisitPart]
     schedule: SchedulePart
     response: ResponsePart

@@ -126,6 +126,7 @@ def describe_version(protocol: Protocol, version: Version, more: Sequence[Sectio
         Section("concomitant", "Other treatments", tuple(teller.criterion(item) for item in version.concomitant)),
         Section("schedule", "Schedule of activities", tuple(teller.schedule())),
         *more,
+        Section("samples", "Samples", tuple(teller.samples())),
         Section("standards", "Criteria used", tuple(teller.standards())),
         Section("study_rules", "Rules for the study as a whole", tuple(teller.study_rules())),
         Section("dispositions", "How participation may end", (Paragraph("; ".join(version.part.disposition_reasons)),)),
@@ -228,6 +229,20 @@ class _Teller:
             if item.tests
         )
         yield Grid("What is measured", ("Activity", "Measured"), measured)
+
+    def samples(self) -> Iterable[Block]:
+        for name, part in self.version.part.samples.items():
+            compared = f" Compared within participants: {part.comparison}." if part.comparison else ""
+            at = ", ".join(_words(visit) for visit in part.visits)
+            yield Statement(
+                name=_words(name),
+                section=part.section,
+                says=_flow(f"{part.says} Taken from: {part.tissue}. At: {at}.{compared}"),
+                expression=None,
+                reads=None,
+                mark=self.mark(part),
+                line=self.version.source.location(("samples", name)).line,
+            )
 
     def label(self, word: str) -> str:
         return _plain_label(self.version.vocabulary[word]) if word in self.version.vocabulary else word

@@ -14,25 +14,32 @@ from trialrun.plan.calendar import plan_version
 from trialrun.protocol.read import read_protocol
 from trialrun.record import Record, read_record
 from trialrun.report.page import write_record_report, write_report
+from trialrun.report.signature import make_signature
 from trialrun.vocab.problems import Problem, TrialrunError
 
 PLANNED_CYCLES = 60  # how far the plan is unrolled for a record, whose length is not known beforehand: over four years
 
 
 def write_page(
-    directory: Path, out: Path | None, protocol: str | None, progress: Callable[[str], None] | None = None
+    directory: Path,
+    out: Path | None,
+    protocol: str | None,
+    progress: Callable[[str], None] | None = None,
+    signature: Path | None = None,
 ) -> tuple[Path, tuple[Problem, ...]]:
     """Write the page of a run or of a record; returns its path and what was found wrong with the record's lines.
 
     `protocol` (a file or `file@version`) tells of a record which dose levels, target and cycle it was to follow.
+    `signature` is a folder that `trialrun signature` wrote.
     """
+    section = make_signature(signature) if signature is not None else None
     path = out if out is not None else directory / "report.html"
     if (directory / "run.json").exists():
         if protocol is not None:
             raise TrialrunError(
                 Problem("protocol-not-needed", "a run names its own protocol", protocol, "no --protocol for a run")
             )
-        return write_report(read_run(directory), path, progress), ()
+        return write_report(read_run(directory), path, progress, section), ()
     if not directory.is_dir():
         raise TrialrunError(
             Problem(
@@ -44,7 +51,7 @@ def write_page(
         )
     record = read_record(directory)
     run, plan = describe_record(record, directory, protocol)
-    return write_record_report(run, record.tables, plan, path, progress), tuple(record.problems)
+    return write_record_report(run, record.tables, plan, path, progress, section), tuple(record.problems)
 
 
 def describe_record(record: Record, directory: Path, protocol: str | None) -> tuple[Run, PlanFile]:

@@ -36,8 +36,11 @@ _LIMITS_RECORD = (
 )
 
 
-def write_report(run: Run, path: Path, progress: Progress | None = None) -> Path:
-    """Write the page of a run directory to `path`; `progress` is told what is being done. Returns the path."""
+def write_report(run: Run, path: Path, progress: Progress | None = None, signature: Section | None = None) -> Path:
+    """Write the page of a run directory to `path`; `progress` is told what is being done. Returns the path.
+
+    `signature` is a section from `report.signature.make_signature`.
+    """
     tell = progress or (lambda said: None)
     views, outcomes = [], {}
     for info in run.versions:
@@ -51,7 +54,7 @@ def write_report(run: Run, path: Path, progress: Progress | None = None) -> Path
     tell("estimating")
     rows = summarize_outcomes(outcomes, run, published)
     tell("drawing")
-    return _write(make_page(run, views, rows, published), path)
+    return _write(make_page(run, views, rows, published, signature), path)
 
 
 def write_record_report(
@@ -60,6 +63,7 @@ def write_record_report(
     plan: PlanFile,
     path: Path,
     progress: Progress | None = None,
+    signature: Section | None = None,
 ) -> Path:
     """As `write_report`, from the tables of a real study's record: what was observed, nothing simulated.
 
@@ -72,7 +76,7 @@ def write_record_report(
     view = derive_view(tables, outcomes, info, plan)
     rows = summarize_outcomes({info.version: outcomes}, run, None)
     tell("drawing")
-    return _write(make_page(run, [view], rows, None), path)
+    return _write(make_page(run, [view], rows, None, signature), path)
 
 
 def _write(page: Page, path: Path) -> Path:
@@ -80,8 +84,14 @@ def _write(page: Page, path: Path) -> Path:
     return path
 
 
-def make_page(run: Run, views: Sequence[VersionView], rows: Sequence[Row], published: Published | None) -> Page:
-    """The parts of the page in the order in which they are read."""
+def make_page(
+    run: Run,
+    views: Sequence[VersionView],
+    rows: Sequence[Row],
+    published: Published | None,
+    signature: Section | None = None,
+) -> Page:
+    """The parts of the page in the order in which they are read; `signature` is the molecular signature's section."""
     parts = [
         _study(run),
         schedule.make_schedule(views),
@@ -90,6 +100,7 @@ def make_page(run: Run, views: Sequence[VersionView], rows: Sequence[Row], publi
         sections.make_toxicity(views),
         sections.make_lymphocytes(views),
         sections.make_response(views),
+        signature,
         None if published is None else comparison.make_published(rows, run, published),
         _numbers(run, rows),
         _limits(run, published),
