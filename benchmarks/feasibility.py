@@ -1,7 +1,8 @@
 """Four fixed schedules on the virtual subjects, beside what the prototype of the model showed.
 
-`python benchmarks/feasibility.py [subjects]` prints one column for each schedule. No rule engine: the holds are the simple
-ones of the prototype, looked at weekly on true values. Nothing is tuned here; differences are for docs/simulate.md.
+`python benchmarks/feasibility.py [subjects]` prints one column for each schedule. No rule engine: the holds are
+the simple ones of the prototype, looked at weekly on true values. Nothing is tuned here; differences are told in
+docs/simulate.md.
 """
 
 from __future__ import annotations
@@ -42,7 +43,10 @@ SCHEDULES = (
         "amended 2.5/5/10", (2.5, 5, 10), 28, 21, 84,
         ("0.4", "0.6", "87/1/0", "74", "29", "54", "0.15/0.50", "12", "5 published", "-"),
     ),
-    Schedule("25 mg d1-21", (25,), 28, 21, 28, ("12.1", "14.0", "99.6/31/7", "91", "61", "89", "0.03/0.04", "61", "-", "-")),
+    Schedule(
+        "25 mg d1-21", (25,), 28, 21, 28,
+        ("12.1", "14.0", "99.6/31/7", "91", "61", "89", "0.03/0.04", "61", "-", "-"),
+    ),
     Schedule(
         "10 mg continuous", (10,), 28, 28, 28, ("4.5", "5.3", "95/10/2", "76", "38", "60", "0.09/0.09", "29", "-", "-")
     ),

@@ -14,7 +14,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent))
 from reference import AT, ORDER, solve_days
 
-from trialrun.simulate.kernel import CONSTANTS, STATES
+from trialrun.simulate.layout import CONSTANTS, STATES
 from trialrun.simulate.population import read_population
 from trialrun.simulate.subjects import draw_subjects
 

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from trialrun.simulate import kernel
+from trialrun.simulate.arithmetic import exp, log
 from trialrun.simulate.biology import Biology
-from trialrun.simulate.kernel import CONSTANTS, INPUTS, LANES, N_INPUTS, STATES, advance
+from trialrun.simulate.kernel import advance
+from trialrun.simulate.layout import CONSTANTS, INPUTS, LANES, N_INPUTS, STATES
 from trialrun.simulate.population import Population
 from trialrun.simulate.subjects import VirtualSubjects, draw_subjects
 
@@ -270,10 +271,10 @@ def test_what_cannot_be_solved_is_said_not_hidden(some: VirtualSubjects) -> None
 @given(st.floats(1e-250, 1e250))
 @settings(deadline=None, max_examples=200)
 def test_own_logarithm_is_that_of_the_c_library(x: float) -> None:
-    assert kernel._log(x) == pytest.approx(np.log(x), rel=1e-15, abs=1e-16)
+    assert log(x) == pytest.approx(np.log(x), rel=1e-15, abs=1e-16)
 
 
 @given(st.floats(-600, 600))
 @settings(deadline=None, max_examples=200)
 def test_own_exponential_is_that_of_the_c_library(x: float) -> None:
-    assert kernel._exp(x) == pytest.approx(np.exp(x), rel=1e-15)
+    assert exp(x) == pytest.approx(np.exp(x), rel=1e-15)

@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from trialrun.simulate.kernel import INPUTS, LANES, STATES, advance
+from trialrun.simulate.kernel import advance
+from trialrun.simulate.layout import INPUTS, LANES, STATES
 from trialrun.simulate.subjects import VirtualSubjects
 from trialrun.vocab.problems import Problem, TrialrunError
 
@@ -39,7 +40,7 @@ class Biology:
         return np.ascontiguousarray(padded.reshape(len(columns), self._blocks, LANES).transpose(1, 0, 2)).copy()
 
     def state(self, name: str) -> FloatArray:
-        """One state of every subject now, (n,), units as in kernel.STATES."""
+        """One state of every subject now, (n,), units as in layout.STATES."""
         return np.asarray(self._states[:, _ROW[name], :].reshape(-1)[: self.n])
 
     def advance_day(self, dose: FloatArray, treatments: Mapping[str, FloatArray]) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from trialrun.engine.source import Ended, Events, Exposures, Moment, Observed, Orders
 from trialrun.simulate.biology import CO_TREATMENTS, Biology
 from trialrun.simulate.events import Happenings
-from trialrun.simulate.kernel import STATES
+from trialrun.simulate.layout import STATES
 from trialrun.simulate.luck import draw_uniform
 from trialrun.simulate.measure import Laboratory, find_due
 from trialrun.simulate.population import Population
@@ -27,8 +27,8 @@ class VirtualClinic:
     """n virtual subjects of a population; a `Source` for the engine.
 
     Subject i of this clinic is the virtual subject `first_subject + i` of the seed: the same person with the same luck
-    in whatever clinic, protocol version, chunk or thread. Only allopurinol, hydration, rasburicase, steroid and gcsf among
-    the treatments act on the model; other names are taken without effect. Memory is flat: about 4 kB a subject.
+    in whatever clinic, protocol version, chunk or thread. Of the treatments only allopurinol, hydration, rasburicase,
+    steroid and gcsf act on the model; other names are taken without effect. Memory is flat: about 4 kB a subject.
     """
 
     def __init__(self, population: Population, n: int, seed: int, first_subject: int = 0, *, threads: int = 1) -> None:

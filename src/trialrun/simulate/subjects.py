@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-from trialrun.simulate.kernel import CONSTANTS, STATES
+from trialrun.simulate.layout import CONSTANTS, STATES
 from trialrun.simulate.luck import draw_normal, draw_uniform
 from trialrun.simulate.population import SECTIONS, Number, Population
 from trialrun.vocab.problems import Problem, TrialrunError
