@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from trialrun.engine.source import BoolArray, FloatArray, IntArray, Observed
 from trialrun.plan.calendar import Plan
 from trialrun.plan.dosing import NEVER, Dosing
+from trialrun.plan.states import clock_states
 from trialrun.protocol.vocabulary import RESPONSES
 from trialrun.rules import History
 
@@ -73,19 +74,25 @@ class Subjects:
 
 
 def apply_observed(
-    subjects: Subjects, plans: Sequence[Plan], which: IntArray, day: int, observed: Observed
+    subjects: Subjects, plans: Sequence[Plan], which: Callable[[int], IntArray], day: int, observed: Observed
 ) -> IntArray:
-    """Book what was seen up to `day`; returns the rows whose dose went against a hold (deviations)."""
+    """Book what was seen up to `day`; returns the rows whose dose went against a hold (deviations).
+
+    `which(day)` (n,) is the plan that held on the day of a dose. A dose of NaN is not known: it counts where the
+    calendar has a dose.
+    """
     against: list[IntArray] = []
     dosing = subjects.dosing
     for exposures in observed.exposures:
+        held_then = which(exposures.day)
         for index, plan in enumerate(plans):
-            mine = which[exposures.rows] == index
+            mine = held_then[exposures.rows] == index
             if not mine.any():
                 continue
             rows, dose = exposures.rows[mine], exposures.dose[mine]
             known = ~np.isnan(dose)
-            subjects.dose_unknown[rows[~known]] += 1
+            unknown = rows[~known]
+            subjects.dose_unknown[unknown] += dosing.may_dose(plan, exposures.day, unknown)
             rows, dose = rows[known], dose[known]
             first = rows[(dose > 0) & ~dosing.started[rows]]
             if first.size:
@@ -109,9 +116,11 @@ def apply_observed(
         end = events.end if events.end is not None else np.full(events.rows.shape, float(day))
         subjects.history.event(events.term, events.rows, events.day, events.grade, end)
     for ended in observed.ended:
-        rows = ended.rows[subjects.left[ended.rows] == NEVER]
-        subjects.left[rows] = day
-        dosing.ended[rows] = np.where(dosing.ended[rows] == NEVER, day, dosing.ended[rows])
+        going = subjects.left[ended.rows] == NEVER
+        rows, on = ended.rows[going], ended.day[going].astype(np.int64)
+        if ended.event != "treatment discontinued":
+            subjects.left[rows] = day
+        dosing.ended[rows] = np.where(dosing.ended[rows] == NEVER, on, dosing.ended[rows])
     return np.concatenate(against) if against else np.zeros(0, dtype=np.int64)
 
 
@@ -133,32 +142,16 @@ def _book_findings(
 def set_states(subjects: Subjects, plan: Plan, day: int, rows: IntArray, early: int = 0) -> None:
     """Write the states that rules may name for these rows, as they are on `day` before its dose."""
     dosing, history = subjects.dosing, subjects.history
-    cycle, cycle_day = dosing.clock(plan, day, early)
-    cycle, cycle_day = cycle[rows], cycle_day[rows]
-    shown_cycle = np.where(day >= 0, cycle, 0)
-    held = dosing.held[rows]
-    since_cr = np.where(subjects.cr_cycle[rows] == NEVER, 0, cycle - subjects.cr_cycle[rows])
-    level = np.where(dosing.ordered[rows] > 0, dosing.ordered[rows], plan.levels[plan.start])
-    at_level = dosing.level_dose[rows] == level
-    taken = np.where(subjects.dose_unknown[rows] > 0, np.nan, np.where(at_level, dosing.taken[rows], 0.0))
-    ordered = np.where(held | ~dosing.active[rows], 0.0, np.where(day >= 0, level, 0.0))
-    states: dict[str, FloatArray | IntArray] = {
-        "age": np.floor(subjects.age[rows] + day / 365.25),
-        "day": np.full(rows.shape, float(day)),
-        "cycle": shown_cycle,
-        "cycle_day": np.where(day >= 0, cycle_day + 1, 0),
-        "dose": ordered,
-        "level_dose": level,
-        "days_at_level": taken,
-        "cycles_at_level": np.where(at_level, dosing.cycles_at_level[rows], 0),
-        "days_held": np.where(held, day - dosing.held_since[rows], 0),
-        "days_off_unplanned": dosing.off_unplanned[rows],
-        "reductions": dosing.reductions[rows],
-        "cycles_since_cr": since_cr,
-        "response": subjects.response[rows],
-        "consented": np.where(subjects.consented[rows] < 0, np.nan, subjects.consented[rows].astype(np.float64)),
-    }
+    states = clock_states(dosing, plan, day, rows, early)
+    # doses that may or may not have been taken at this level: the number of days taken is not known
+    states["days_at_level"][subjects.dose_unknown[rows] > 0] = np.nan
+    cycle, _ = dosing.clock(plan, day, early)
+    in_cr = subjects.cr_cycle[rows] != NEVER
+    states["age"] = np.floor(subjects.age[rows] + day / 365.25)
+    states["cycles_since_cr"] = np.where(in_cr, cycle[rows] - subjects.cr_cycle[rows], 0).astype(np.float64)
+    states["response"] = subjects.response[rows].astype(np.float64)
+    states["consented"] = np.where(subjects.consented[rows] < 0, np.nan, subjects.consented[rows])
     for name, values in states.items():
-        history.set_state(name, rows, values.astype(np.float64))
+        history.set_state(name, rows, values)
     for name, choice in subjects.choices.items():
         history.set_state(name, rows, choice[rows])
