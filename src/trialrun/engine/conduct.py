@@ -44,6 +44,10 @@ class Calendar(Protocol):
         """The visits of this day, each with its subjects (m,)."""
         ...
 
+    def early(self, plans: Sequence[Plan], which: IntArray, day: int) -> int:
+        """How many days before its planned day a cycle may start today (real visits have windows)."""
+        ...
+
 
 def conduct(
     plans: Sequence[Plan],
@@ -53,19 +57,18 @@ def conduct(
     subjects: Subjects,
     days: Iterable[int],
     log: Log,
-    early: int = 0,
 ) -> None:
     """Conduct the trial on these days (offsets, ascending).
 
-    `which(day)` (n,) says which plan holds for whom. `early` is how many days before its planned day a cycle may start
-    (real visits have windows). `subjects` and `log` are added to in place, so a trial goes on from where it stands.
+    `which(day)` (n,) says which plan holds for whom. `subjects` and `log` are added to in place, so a trial goes on from
+    where it stands.
     """
     orders = Orders(np.zeros(subjects.n), {}, subjects.followed)
     for day in days:
         holds = which(day)
         visits = calendar.visits(plans, holds, subjects, day)
         observed = source.observe(Moment(day, _due(visits, subjects.n)), orders)
-        against = apply_observed(subjects, plans, holds, day, observed)
+        against = apply_observed(subjects, plans, which, day, observed)
         if against.size:
             log.deviations.append((day, against))
         log.observed.append((day, observed))
@@ -78,6 +81,7 @@ def conduct(
             if visit.assesses_response and there.size:
                 update_response(subjects, plans[index], day, there)
             deciding[there] |= visit.decides_dose
+        early = calendar.early(plans, holds, day)
         for index, plan in enumerate(plans):
             mine = (holds == index) & subjects.followed
             rows = np.flatnonzero(deciding & mine & subjects.dosing.active)
@@ -115,6 +119,10 @@ def _due(visits: Iterable[VisitOf], n: int) -> dict[str, BoolArray]:
 
 class PlannedCalendar:
     """Visits take place on the day they fall due: what virtual subjects do."""
+
+    def early(self, plans: Sequence[Plan], which: IntArray, day: int) -> int:
+        """Never: a cycle starts on its day."""
+        return 0
 
     def visits(self, plans: Sequence[Plan], which: IntArray, subjects: Subjects, day: int) -> list[VisitOf]:
         """The visits that fall due today; each visit of a cycle is held once in it, however long the cycle waits."""

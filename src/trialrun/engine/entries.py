@@ -10,7 +10,7 @@ import polars as pl
 
 from trialrun.engine.conduct import Log
 from trialrun.engine.decide import BELOW_LOWEST, Act, Decisions
-from trialrun.engine.source import FloatArray, IntArray
+from trialrun.engine.source import Events, FloatArray, IntArray
 from trialrun.plan.calendar import Plan
 from trialrun.record.tables import schema
 from trialrun.vocab.tests import all_tests
@@ -120,22 +120,23 @@ def _findings(log: Log, visits: pl.DataFrame) -> pl.DataFrame:
 def _exposures(log: Log, plans: Sequence[Plan], which: IntArray) -> pl.DataFrame:
     """Runs of days with the same dose, one line each; planned dosing days without drug are lines with dose 0."""
     columns: dict[str, list[np.ndarray]] = {"row": [], "day": [], "dose": [], "held": []}
-    planned_on = dict(log.planned)
+    held_on = {day: planned.copy() for day, planned in log.planned}
     for _, observed in log.observed:
         for item in observed.exposures:
             columns["row"].append(item.rows)
             columns["day"].append(np.full(item.rows.shape, item.day))
             columns["dose"].append(item.dose)
             columns["held"].append(np.zeros(item.rows.shape, dtype=np.bool_))
-            planned = planned_on.get(item.day)
-            if planned is not None:
-                offered = np.zeros(planned.shape, dtype=np.bool_)
-                offered[item.rows] = True
-                held = np.flatnonzero(planned & ~offered)
-                columns["row"].append(held)
-                columns["day"].append(np.full(held.shape, item.day))
-                columns["dose"].append(np.zeros(held.shape))
-                columns["held"].append(np.ones(held.shape, dtype=np.bool_))
+            if item.day in held_on:
+                held_on[item.day][item.rows] = False
+    # the doses of the last day were ordered and not yet seen to be taken
+    last = max(held_on, default=0)
+    for day, held in held_on.items():
+        rows = np.flatnonzero(held) if day < last else np.zeros(0, dtype=np.int64)
+        columns["row"].append(rows)
+        columns["day"].append(np.full(rows.shape, day))
+        columns["dose"].append(np.zeros(rows.shape))
+        columns["held"].append(np.ones(rows.shape, dtype=np.bool_))
     days = _frame(columns, {"row": _WHOLE, "day": _WHOLE, "dose": _REAL, "held": pl.Boolean()}).sort("row", "day")
     new = (
         (pl.col("row") != pl.col("row").shift(1))
@@ -164,7 +165,7 @@ def _exposures(log: Log, plans: Sequence[Plan], which: IntArray) -> pl.DataFrame
 
 def _events(log: Log) -> pl.DataFrame:
     parts = [
-        pl.DataFrame({"row": item.rows, "day": item.day.astype(np.int64), "end_day": np.full(item.rows.shape, day),
+        pl.DataFrame({"row": item.rows, "day": item.day.astype(np.int64), "end_day": _last_day(item, day),
                       "grade": item.grade}).with_columns(known_day=pl.lit(day, dtype=pl.Int64), term=pl.lit(item.term))
         for day, observed in log.observed
         for item in observed.events
@@ -173,6 +174,12 @@ def _events(log: Log) -> pl.DataFrame:
     whole = dict.fromkeys(("row", "day", "end_day", "known_day"), pl.Int64)
     empty = pl.DataFrame(schema={**whole, "grade": pl.Float64, "term": pl.String})
     return pl.concat([empty, *parts], how="diagonal")
+
+
+def _last_day(item: Events, told: int) -> pl.Series:
+    """The last day of events (m,); going on is null; without one they count for the day on which they were told."""
+    end = np.full(item.rows.shape, float(told)) if item.end is None else item.end
+    return pl.Series(end).fill_nan(None).cast(pl.Int64)
 
 
 def _concomitant(log: Log, plans: Sequence[Plan]) -> pl.DataFrame:

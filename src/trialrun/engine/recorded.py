@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -14,94 +15,118 @@ from trialrun.engine.source import Ended, Events, Exposures, Findings, IntArray,
 from trialrun.engine.subjects import Subjects
 from trialrun.plan.calendar import Plan, Visit
 from trialrun.record import Record
+from trialrun.vocab.problems import Problem, TrialrunError
+from trialrun.vocab.units import convert, get_unit
 
 _ONE = np.zeros(1, dtype=np.int64)
 _LEFT = ("death", "study discontinued", "completed")
+_STOPPED = "treatment discontinued"
+_DATED = ("findings", "adverse_events", "visits", "dispositions", "decisions")
+
+Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedSubject:
     """One subject's entries by day offset from its first dose (or from `today` while there is none).
 
-    `origin` is the date of day 0 and `today` the offset of the day asked about. Entries of `today` are known before the
-    decision, its dose is not. Exposure on a day without an exposure entry is unknown (NaN) between the first and the
-    last entry.
+    `origin` is the date of day 0 and `today` the offset of the day asked about. `rows` holds the entries by table and
+    day on which they count: that of the sample or visit, for an adverse event the day it became known. `doses` is the
+    dose (mg or what the plan's unit is) by day up to yesterday, NaN where no entry covers the day.
     """
 
     subject: str
     origin: date
     today: int
     tables: Mapping[str, pl.DataFrame]
+    rows: Mapping[str, Mapping[int, tuple[Row, ...]]]
+    doses: Mapping[int, float]
 
     @classmethod
-    def read(cls, record: Record, subject: str, on: date) -> RecordedSubject:
-        """The subject's entries of a record that is already seen as known on the day asked about."""
+    def read(cls, record: Record, subject: str, on: date, drug: str, unit: str) -> RecordedSubject:
+        """The subject's entries of a record that is already seen as known on the day asked about.
+
+        `drug` and `unit` are those of the protocol: an exposure to another drug, or in a unit that does not convert,
+        is a TrialrunError.
+        """
         tables = {
             name: table.filter(pl.col("subject") == subject)
             for name, table in record.tables.items()
             if "subject" in table.columns
         }
-        given = tables["exposures"].filter((pl.col("dose") > 0) & (pl.col("date") < on))
-        first = given["date"].min()
+        first = tables["exposures"].filter((pl.col("dose") > 0) & (pl.col("date") < on))["date"].min()
         origin = first if isinstance(first, date) else on
-        return cls(subject, origin, (on - origin).days, tables)
+        today = (on - origin).days
+        rows = {name: _by_day(tables[name], name, origin) for name in _DATED}
+        return cls(subject, origin, today, tables, rows, _doses(tables["exposures"], origin, today, drug, unit))
 
-    def _on(self, table: str, day: int) -> pl.DataFrame:
-        frame = self.tables[table]
-        return frame.filter((pl.col("date") - pl.lit(self.origin)).dt.total_days() == day)
+    def on(self, table: str, day: int) -> tuple[Row, ...]:
+        """The entries of a table that count on a day."""
+        return self.rows[table].get(day, ())
+
+    def visits_on(self, day: int) -> tuple[str, ...]:
+        """Names of the visits that were held on a day, by the visits table and by the findings that name one."""
+        named = [row["visit"] for table in ("visits", "findings") for row in self.on(table, day)]
+        return tuple(dict.fromkeys(name for name in named if name is not None))
 
     def moments(self) -> list[int]:
         """The days on which something was observed, and today, ascending."""
-        days = {self.today}
-        for name in ("findings", "adverse_events", "visits", "dispositions"):
-            offsets = (self.tables[name]["date"] - self.origin).dt.total_days()
-            days.update(int(day) for day in offsets.drop_nulls().to_list())
+        days = {self.today, *(day for table in self.rows.values() for day in table)}
         return sorted(day for day in days if day <= self.today)
 
-    def doses(self) -> dict[int, float]:
-        """Dose taken by day offset, up to yesterday; NaN where no entry covers the day."""
-        given: dict[int, float] = {}
-        for row in self.tables["exposures"].iter_rows(named=True):
-            start = (row["date"] - self.origin).days
-            end = start if row["end_date"] is None else (row["end_date"] - self.origin).days
-            given.update((day, float(row["dose"])) for day in range(start, min(end, self.today - 1) + 1))
-        if given:
-            given.update((day, float("nan")) for day in range(max(given)) if day not in given)
-        return dict(sorted(given.items()))
+
+def _by_day(table: pl.DataFrame, name: str, origin: date) -> dict[int, tuple[Row, ...]]:
+    when = pl.coalesce("known", "date") if name == "adverse_events" else pl.col("date")
+    order = ["_day", "time"] if name == "findings" else ["_day"]
+    table = table.with_columns(_day=(when - pl.lit(origin)).dt.total_days()).sort(order, maintain_order=True)
+    found: dict[int, list[Row]] = {}
+    for row in table.iter_rows(named=True):
+        found.setdefault(row["_day"], []).append(row)
+    return {day: tuple(rows) for day, rows in found.items()}
+
+
+def _doses(exposures: pl.DataFrame, origin: date, today: int, drug: str, unit: str) -> dict[int, float]:
+    given: dict[int, float] = {}
+    for row in exposures.sort("date").iter_rows(named=True):
+        if row["drug"].strip().casefold() != drug.casefold():
+            message = f"entry {row['entry']} of exposures is of another drug; other drugs belong to concomitant"
+            raise TrialrunError(Problem("other-drug", message, repr(row["drug"]), drug))
+        dose = float(convert(row["dose"], get_unit(row["unit"]), unit))
+        start = (row["date"] - origin).days
+        end = start if row["end_date"] is None else (row["end_date"] - origin).days
+        given.update((day, dose) for day in range(start, min(end, today - 1) + 1))
+    unknown = {day: float("nan") for day in range(today) if day not in given}
+    return dict(sorted({**given, **unknown}.items()))
 
 
 class RecordedSource:
     """Answers from the record of one subject."""
 
-    def __init__(self, subject: RecordedSubject, plan: Plan) -> None:
+    def __init__(self, subject: RecordedSubject) -> None:
         self._subject = subject
-        self._plan = plan
-        self._doses = subject.doses()
         self._given_to = -(10**6)
 
     def observe(self, moment: Moment, orders: Orders) -> Observed:
         """Entries of this day, and the exposures since the last moment."""
-        subject = self._subject
+        subject, day = self._subject, moment.day
+        since = range(self._given_to + 1, day)
         exposures = tuple(
-            Exposures(day, _ONE, np.array([dose]))
-            for day, dose in self._doses.items()
-            if self._given_to < day < moment.day and (not np.isnan(dose) or self._is_dosing_day(day))
+            Exposures(past, _ONE, np.array([dose])) for past, dose in subject.doses.items() if past in since
         )
-        self._given_to = moment.day - 1
-        return Observed(
-            findings=tuple(self._findings(moment.day)),
-            events=tuple(self._events(moment.day)),
-            exposures=exposures,
-            ended=tuple(
-                Ended(row["event"], row["reason"] or "", _ONE, np.array([float(moment.day)]))
-                for row in subject._on("dispositions", moment.day).iter_rows(named=True)
-                if row["event"] in _LEFT
-            ),
-        )
-
-    def _is_dosing_day(self, day: int) -> bool:
-        """Whether a day without an entry lies where the calendar has a dose, were no cycle delayed."""
-        return self._plan.give[0] <= day % self._plan.cycle_days <= self._plan.give[1]
+        # treatment that is discontinued on a day is so by that day's decision: it counts from the next moment on
+        stopped = [
+            Ended(_STOPPED, row["reason"] or "", _ONE, np.array([float(past)]))
+            for past, rows in subject.rows["dispositions"].items()
+            for row in rows
+            if row["event"] == _STOPPED and past in since
+        ]
+        left = [
+            Ended(row["event"], row["reason"] or "", _ONE, np.array([float(day)]))
+            for row in subject.on("dispositions", day)
+            if row["event"] in _LEFT
+        ]
+        self._given_to = day - 1
+        return Observed(tuple(self._findings(day)), tuple(self._events(day)), exposures, (*stopped, *left))
 
     def _findings(self, day: int) -> list[Findings]:
         def column(value: float | None) -> np.ndarray:
@@ -109,16 +134,16 @@ class RecordedSource:
 
         return [
             Findings(row["test"], _ONE, column(row["value"]), column(row["low"]), column(row["high"]))
-            for row in self._subject._on("findings", day).iter_rows(named=True)
+            for row in self._subject.on("findings", day)
         ]
 
     def _events(self, day: int) -> list[Events]:
         origin = self._subject.origin
         found = []
-        for row in self._subject._on("adverse_events", day).iter_rows(named=True):
+        for row in self._subject.on("adverse_events", day):
+            start = float((row["date"] - origin).days)
             end = float("nan") if row["end_date"] is None else float((row["end_date"] - origin).days)
-            grade = float("nan") if row["grade"] is None else float(row["grade"])
-            found.append(Events(row["term"], _ONE, np.array([grade]), np.array([float(day)]), np.array([end])))
+            found.append(Events(row["term"], _ONE, np.array([row["grade"]]), np.array([start]), np.array([end])))
         return found
 
 
@@ -129,13 +154,30 @@ class RecordedCalendar:
         self._subject = subject
 
     def visits(self, plans: Sequence[Plan], which: IntArray, subjects: Subjects, day: int) -> list[VisitOf]:
-        """The plan's visits that the record names on this day; a day with results but no named visit is unscheduled."""
-        index = int(which[0])
-        named = self._subject._on("visits", day)["visit"].to_list()
-        found = [(index, visit, _ONE) for visit in plans[index].visits if visit.name in named]
-        if day == self._subject.today or self._subject._on("findings", day).height or named:
+        """The plan's visits that the record names on this day.
+
+        A day for which the record holds a decision decides; so does one with results or a visit that the plan does not
+        know, as an unscheduled visit.
+        """
+        index, subject = int(which[0]), self._subject
+        named = subject.visits_on(day)
+        held = [row["visit"] for row in subject.on("visits", day)]
+        planned = [visit for visit in plans[index].visits if visit.name in named]
+        found = [(index, visit if visit.name in held else replace(visit, asks_for_events=False), _ONE)
+                 for visit in planned]  # fmt: skip
+        unnamed = bool(subject.on("findings", day)) and not named
+        strange = any(name is None for name in held) or len(planned) < len(named)
+        if day == subject.today or unnamed or strange or subject.on("decisions", day):
             found.append((index, _unscheduled(day), _ONE))
         return found
+
+    def early(self, plans: Sequence[Plan], which: IntArray, day: int) -> int:
+        """The window before the first day of a cycle, where the visit of that day may be the one that starts it."""
+        named = self._subject.visits_on(day)
+        starts = [visit for visit in plans[int(which[0])].visits if visit.cycles and visit.day == 0]
+        if named and not any(visit.name in named for visit in starts):
+            return 0
+        return max((visit.before for visit in starts), default=0)
 
 
 def _unscheduled(day: int) -> Visit:

@@ -64,7 +64,10 @@ class Exposures:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """Subjects who left: `event` is death or study discontinued, with its reason; `rows` (m,), `day` (m,)."""
+    """Subjects whose treatment or study ended: `rows` (m,), `day` (m,).
+
+    `event` is treatment discontinued (they are followed on) or one of death, study discontinued, completed.
+    """
 
     event: str
     reason: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -35,34 +36,24 @@ class _Followed:
 
 
 def _follow(protocol: Protocol, record: Record, subject: str, on: date, under: str | None) -> _Followed:
-    recorded = RecordedSubject.read(record, subject, on)
     plans = tuple(plan_version(version) for version in protocol.versions.values())
     names = list(protocol.versions)
+    today = names.index(under or record.version_for(subject, on).version or names[0])
+    recorded = RecordedSubject.read(record, subject, on, plans[today].drug, plans[today].unit)
 
+    @cache
     def which(day: int) -> IntArray:
-        name = under or record.version_for(subject, recorded.origin + timedelta(days=day)).version
-        return np.array([names.index(name) if name in names else _first_known(day)])
-
-    def _first_known(day: int) -> int:
+        if under:
+            return np.array([today])
+        held = record.version_for(subject, recorded.origin + timedelta(days=day)).version
         # before any version holds nothing is decided by it; the clock needs a calendar all the same
-        held = record.version_for(subject, on).version
-        return names.index(held) if held in names else 0
+        return np.array([names.index(held) if held in names else today])
 
     subjects = Subjects.fresh(plans, 1)
     _set_person(subjects, record, subject, recorded)
     log = Log(keep_columns=True)
-    start = int(which(0)[0])
-    early = max((visit.before for visit in plans[start].visits if visit.cycles and visit.day == 0), default=0)
-    conduct(
-        plans,
-        which,
-        RecordedSource(recorded, plans[start]),
-        RecordedCalendar(recorded),
-        subjects,
-        recorded.moments(),
-        log,
-        early,
-    )
+    source, calendar = RecordedSource(recorded), RecordedCalendar(recorded)
+    conduct(plans, which, source, calendar, subjects, recorded.moments(), log)
     return _Followed(recorded, subjects, log, plans)
 
 

@@ -95,6 +95,13 @@ class Dosing:
         """Whether the day of the cycle (0 = first) is one on which the drug is to be taken."""
         return (cycle_day >= plan.give[0]) & (cycle_day <= plan.give[1])
 
+    def may_dose(self, plan: Plan, day: int, rows: IntArray) -> BoolArray:
+        """Whether the drug may have been taken by these rows on a day of which nothing is known: on treatment, on a
+        dosing day of the cycle or when the next cycle is due."""
+        since = day - self.cycle_start[rows]
+        on_treatment = self.started[rows] & (self.ended[rows] == NEVER)
+        return np.asarray(on_treatment & (self.on_dosing_day(plan, since) | (since >= plan.cycle_days)), dtype=np.bool_)
+
     def take(self, plan: Plan, day: int, rows: IntArray, dose: FloatArray) -> None:
         """Book the doses (m,) really taken on `day` by these rows; 0 is a dose held or missed.
 
