@@ -263,6 +263,14 @@ def test_a_late_report_counts_in_the_window_it_began_in() -> None:
     assert [subject.answer(day) for day in (19, 20)] == ["true", "false"]
 
 
+def test_a_sliding_count_holds_its_first_day() -> None:
+    subject = Subject("count of flare over last 7 days >= 2")
+    subject.event("flare", 3, 1)
+    subject.event("flare", 10, 1)
+    subject.history.reviewed(ONE, 11)
+    assert [subject.answer(day) for day in (10, 11)] == ["true", "false"]
+
+
 def test_the_worst_grade_of_a_window_counts_what_goes_on_in_it() -> None:
     subject = Subject("worst grade of infection over last 7 days >= 3")
     subject.event("infection", 0, 3, end=10)

@@ -195,49 +195,60 @@ class Extreme(Accumulator):
 class SlidingExtreme(Accumulator):
     """The lowest or highest result of the last so many days.
 
-    A result that a later one surpasses can never be the answer again, so what is kept of each subject is a short queue
-    of ever less extreme results; there are as many columns as the longest queue needs, at most one a day.
+    A result that a later one surpasses can never be the answer again, so what is kept of each subject is a few results,
+    each less extreme than the ones before it; there are as many slots as the subject with the most needs, at most one
+    a day. The order of the slots means nothing.
     """
 
     def __init__(self, n: int, lowest: bool, days: float) -> None:
         super().__init__(n)
         self._lowest = lowest
         self._days = days
-        self._queue = [np.full((1, n), np.nan) for _ in range(4)]  # value, day, low, high
+        self._slots: list[tuple[FloatArray, FloatArray, FloatArray, FloatArray]] = []  # value, day, low, high
+        self._n = n
 
     def observe(self, rows: IntArray, day: float, values: FloatArray, low: FloatArray, high: FloatArray) -> None:
-        held, when, held_low, held_high = (column[:, rows] for column in self._queue)
-        tie = (when == day) & (held == values)
-        if tie.any():
-            low, high = low.copy(), high.copy()
-            at = tie.any(axis=0)
-            low[at] = np.fmax(low[at], held_low.T[at][tie.T[at]])
-            high[at] = np.fmin(high[at], held_high.T[at][tie.T[at]])
-        keeps = (held < values if self._lowest else held > values) & (when >= day - self._days)
-        # a worse result of the same day is never the answer: the better one is as young
-        surpassed = ((when == day) & keeps).any(axis=0)
-        place = np.cumsum(keeps, axis=0) - 1
-        length = keeps.sum(axis=0)
-        slot, column_of = np.nonzero(keeps)
-        if (length == held.shape[0]).any():
-            self._queue = [np.concatenate([column, np.full((1, column.shape[1]), np.nan)]) for column in self._queue]
-        new = (values, np.full(rows.shape, day), low, high)
-        for column, old, latest in zip(self._queue, (held, when, held_low, held_high), new, strict=True):
-            packed = np.full((column.shape[0], rows.size), np.nan)
-            packed[place[slot, column_of], column_of] = old[slot, column_of]
-            at = np.flatnonzero(~surpassed)
-            packed[length[at], at] = latest[at]
-            column[:, rows] = packed
+        waiting = np.ones(rows.size, dtype=np.bool_)
+        free = []
+        for held, when, its_low, its_high in self._slots:
+            old, old_day = held[rows], when[rows]
+            today = old_day == day
+            if today.any():
+                tie = today & (old == values)
+                low = np.where(tie, np.fmax(low, its_low[rows]), low)
+                high = np.where(tie, np.fmin(high, its_high[rows]), high)
+            keeps = (old < values if self._lowest else old > values) & (old_day >= day - self._days)
+            waiting &= ~(keeps & today)  # a worse result of the same day is never the answer
+            free.append(~keeps)
+        for (held, when, its_low, its_high), open_ in zip(self._slots, free, strict=True):
+            put = open_ & waiting
+            when[rows[open_]] = np.nan
+            at = rows[put]
+            held[at], when[at], its_low[at], its_high[at] = values[put], day, low[put], high[put]
+            waiting &= ~put
+        if waiting.any():
+            held, when, its_low, its_high = slot = (
+                nothing(self._n),
+                nothing(self._n),
+                nothing(self._n),
+                nothing(self._n),
+            )
+            at = rows[waiting]
+            held[at], when[at], its_low[at], its_high[at] = values[waiting], day, low[waiting], high[waiting]
+            self._slots.append(slot)
 
     def column(self, rows: Rows, day: float) -> Column:
-        held, when, low, high = (column if rows is None else column[:, rows] for column in self._queue)
-        fresh = when >= day - self._days
-        first = fresh.argmax(axis=0)[np.newaxis]
-        none = ~fresh.any(axis=0)
-        answers = [np.take_along_axis(each, first, axis=0)[0] for each in (held, when, low, high)]
-        for answer in answers:
-            answer[none] = np.nan
-        return Column(*answers)
+        m = self._n if rows is None else rows.size
+        value, when, low, high = nothing(m), nothing(m), nothing(m), nothing(m)
+        for held, its_day, its_low, its_high in self._slots:
+            old = held if rows is None else held[rows]
+            old_day = its_day if rows is None else its_day[rows]
+            better = (old_day >= day - self._days) & ~(value <= old if self._lowest else value >= old)
+            np.copyto(value, old, where=better)
+            np.copyto(when, old_day, where=better)
+            np.copyto(low, its_low if rows is None else its_low[rows], where=better)
+            np.copyto(high, its_high if rows is None else its_high[rows], where=better)
+        return Column(value, when, low, high)
 
 
 class State(Accumulator):

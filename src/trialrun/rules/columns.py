@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,6 +13,8 @@ from trialrun.rules.truth import Truth
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+
+_BLOCK = 32_768
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class Column:
     most: FloatArray | None = None
     truth: Truth | None = None
 
-    def take(self, rows: IntArray) -> Column:
+    def take(self, rows: IntArray | slice) -> Column:
         """The same for some of the subjects."""
         return Column(
             self.value[rows],
@@ -61,3 +63,13 @@ class Columns:
     def take(self, rows: IntArray) -> Columns:
         """The same for some of the subjects, by their position."""
         return Columns(self.day, rows.size, {item: column.take(rows) for item, column in self.values.items()})
+
+    def blocks(self) -> Iterator[tuple[slice, Columns]]:
+        """The subjects in blocks that a processor's cache holds, each with its place; one block where they are few."""
+        if self.size <= _BLOCK:
+            yield slice(0, self.size), self
+            return
+        for start in range(0, self.size, _BLOCK):
+            place = slice(start, min(start + _BLOCK, self.size))
+            part = {item: column.take(place) for item, column in self.values.items()}
+            yield place, Columns(self.day, place.stop - start, part)

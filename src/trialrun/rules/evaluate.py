@@ -26,7 +26,7 @@ from trialrun.rules.nodes import (
     Value,
 )
 from trialrun.rules.rule import Rule
-from trialrun.rules.truth import TRUE, UNKNOWN, Truth
+from trialrun.rules.truth import TRUE, Truth
 
 # Two numbers that agree to 15 significant digits are equal: 0.1 x 3 must not exceed 0.3 by binary rounding.
 SAME = 5e-15
@@ -38,7 +38,10 @@ Bounds = tuple[FloatArray, FloatArray]
 
 def evaluate(rule: Rule, columns: Columns) -> Truth:
     """The verdict of a rule for the m subjects of `columns`: int8, FALSE 0, TRUE 1, UNKNOWN -1."""
-    return truth_of(rule.node, columns)
+    verdict = np.empty(columns.size, dtype=np.int8)
+    for place, block in columns.blocks():
+        verdict[place] = truth_of(rule.node, block)
+    return verdict
 
 
 def truth_of(node: Predicate, columns: Columns) -> Truth:
@@ -81,7 +84,7 @@ def combine(node: Group, verdicts: list[Truth]) -> Truth:
 
 def lasting(now: Truth, runs: Truth) -> Truth:
     """The verdict of persistence: what the runs say where the predicate is true now, else what it says itself."""
-    return np.where(now == TRUE, runs, now)
+    return np.asarray(now + (now == TRUE).view(np.int8) * (runs - np.int8(1)))
 
 
 def value_of(quantity: Quantity, columns: Columns) -> FloatArray:
@@ -163,4 +166,5 @@ def _bounded(left: Bounds, operator: Operator, right: tuple[FloatArray | float, 
         equal = three.all_of([_bounded(left, ">=", right), _bounded(left, "<=", right)])
         return equal if operator == "=" else three.negate(equal)
     one, other = _exact(left[0], operator, right[1]), _exact(left[1], operator, right[0])
-    return np.where(one == other, one, np.int8(UNKNOWN))
+    alike = (one == other).view(np.int8)
+    return np.asarray(one * alike + (alike - np.int8(1)))

@@ -42,11 +42,13 @@ class Course:
         self.end = np.full((_GRADES, n), -np.inf)
         self.began = np.full((_GRADES, n), np.nan)
         self.latest = nothing(n)
+        self.seen = np.zeros(_GRADES, dtype=np.bool_)
 
     def event(self, rows: IntArray, start: FloatArray, grade: FloatArray, end: FloatArray) -> None:
         """Events (m,), each row once; NaN grade: not graded, NaN end: going on."""
         level = np.where(np.isnan(grade), 0.0, grade).astype(np.int64)
         until = np.where(np.isnan(end), np.inf, end)
+        self.seen[level] = True
         old = self.end[level, rows]
         later = (until > old) | ((until == old) & ~(start <= self.began[level, rows]))
         at, to = rows[later], level[later]
@@ -57,16 +59,15 @@ class Course:
     def worst_since(self, rows: Rows, first: FloatArray, last: float) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Of the events that went on at some day from `first` (m,) to `last`: the lower and upper bound of the worst
         grade (0 = no event) and when the worst began."""
-        end = self.end if rows is None else self.end[:, rows]
-        began = self.began if rows is None else self.began[:, rows]
-        on = (end >= first) & (began <= last)
-        top = np.where(on[::-1].any(axis=0), _GRADES - 1 - on[::-1].argmax(axis=0), -1)
-        least, most = np.maximum(top, 0).astype(np.float64), np.maximum(top, 0).astype(np.float64)
-        ungraded = on[0]
-        least[ungraded] = np.maximum(least[ungraded], 1.0)
-        most[ungraded] = _WORST
-        day = np.take_along_axis(began, np.maximum(top, 0)[np.newaxis], axis=0)[0]
-        return least, most, np.where(top >= 0, day, np.nan)
+        m = first.size
+        least, most, day = np.zeros(m), np.zeros(m), nothing(m)
+        for grade in np.flatnonzero(self.seen).tolist():
+            end, began = (each[grade] if rows is None else each[grade, rows] for each in (self.end, self.began))
+            on = (end >= first) & (began <= last)
+            np.copyto(least, max(grade, 1), where=on)
+            np.copyto(most, grade or _WORST, where=on if grade == 0 else on & (most < grade))
+            np.copyto(day, began, where=on)
+        return least, most, day
 
 
 class EventAccumulator(Accumulator):
@@ -131,7 +132,7 @@ class Since(EventAccumulator):
         latest = pick(self._course.latest, rows)
         asked, review = self._clock.asked(rows, day, self._kept)
         most = np.where(np.isnan(latest), np.inf, day - latest)
-        least = np.where(asked | (most == 0), most, 0.0)
+        least = np.where(asked, most, 0.0)
         return _bounded(least, most, np.where(np.isnan(latest), review, latest))
 
 

@@ -119,15 +119,15 @@ class History:
         last = self._last_day.setdefault(term, np.full(self.n, -np.inf))
         if (last[rows] > day).any():
             raise ValueError(f"{term} of day {day:g} comes after a result of a later day of the same subject")
-        low = np.full(rows.shape, np.nan) if low is None else np.asarray(low, dtype=np.float64)
-        high = np.full(rows.shape, np.nan) if high is None else np.asarray(high, dtype=np.float64)
+        low = np.broadcast_to(np.nan, rows.shape) if low is None else np.asarray(low, dtype=np.float64)
+        high = np.broadcast_to(np.nan, rows.shape) if high is None else np.asarray(high, dtype=np.float64)
         for at in _rounds(rows):
             here = rows[at]
             last[here] = day
             for accumulator in accumulators:
                 accumulator.observe(here, day, values[at], low[at], high[at])
         for item, run in lasting:
-            self._judge(item, run, np.unique(rows), day)
+            self._judge(item, run, rows if _increasing(rows) else np.unique(rows), day)
 
     def _judge(self, item: Input, run: Lasting, rows: IntArray, day: float) -> None:
         """Judge a predicate that may last, on a day that has a result (of each row once)."""
@@ -195,14 +195,20 @@ class History:
 
     def columns(self, day: float, rows: IntArray) -> Columns:
         """The columns of these rows (m,) as of a day; they stay as they are when the history goes on."""
-        everyone = rows.size == self.n and bool((rows == np.arange(self.n)).all())
+        everyone = (
+            rows.size == self.n and rows.size > 0 and rows[0] == 0 and rows[-1] == self.n - 1 and _increasing(rows)
+        )
         which = None if everyone else rows
         return Columns(day, rows.size, {item: each.column(which, day) for item, each in self._of.items()})
 
 
+def _increasing(rows: IntArray) -> bool:
+    return rows.size < 2 or bool((rows[1:] > rows[:-1]).all())
+
+
 def _rounds(rows: IntArray) -> Iterator[slice | IntArray]:
     """Positions of `rows` in rounds that have each subject at most once."""
-    if rows.size < 2 or bool((rows[1:] > rows[:-1]).all()):
+    if _increasing(rows):
         yield slice(None)
         return
     order = np.argsort(rows, kind="stable")

@@ -15,8 +15,6 @@ from trialrun.rules.rule import Rule
 from trialrun.rules.truth import TRUE, UNKNOWN
 from trialrun.vocab.problems import Location
 
-_NONE, _SEVERAL = -1, -2
-
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -81,32 +79,42 @@ def evaluate_table(table: Table, columns: Columns) -> TableResult:
 
     While an earlier row is unknown a later one applies only if it does the same.
     """
-    m = columns.size
+    row = np.empty(columns.size, dtype=np.int64)
+    undetermined = np.empty(columns.size, dtype=np.bool_)
     kinds = _kinds(table)
-    row = np.full(m, -1, dtype=np.int64)
-    first_unknown = np.full(m, -1, dtype=np.int64)
-    waiting = np.full(m, _NONE, dtype=np.int16)  # what the unknown rows so far would do
-    open_ = np.ones(m, dtype=np.bool_)
+    for place, block in columns.blocks():
+        row[place], undetermined[place] = _decide(table, kinds, block)
+    return TableResult(row, undetermined, table, columns)
+
+
+def _decide(table: Table, kinds: list[int], columns: Columns) -> tuple[NDArray[np.int16], NDArray[np.bool_]]:
+    """`row` and `undetermined` of a block of subjects."""
+    # sums and products of masks instead of assignments where they are true: no branch to mispredict
+    m = columns.size
+    row = np.full(m, -1, dtype=np.int16)
+    first_unknown = np.full(m, -1, dtype=np.int16)
+    waiting = np.full(
+        m, -1, dtype=np.int16
+    )  # the kind of the first unknown row, and whether others are of another kind
+    several = np.zeros(m, dtype=np.bool_)
     undetermined = np.zeros(m, dtype=np.bool_)
-    some_waiting = False
+    open_ = np.ones(m, dtype=np.bool_)
     for number, (item, kind) in enumerate(zip(table.rows, kinds, strict=True)):
         verdict = np.full(m, TRUE, dtype=np.int8) if item.when is None else evaluate(item.when, columns)
         holds = open_ & (verdict == TRUE)
-        row[holds] = number
-        if some_waiting:
-            undetermined |= holds & (waiting != _NONE) & (waiting != kind)
+        waits = waiting >= 0
+        differs = waits & (waiting != kind)
+        row += holds * np.int16(number + 1)
+        undetermined |= holds & (several | differs)
         open_ &= ~holds
         unsure = open_ & (verdict == UNKNOWN)
-        if unsure.any():
-            some_waiting = True
-            first_unknown[unsure & (first_unknown == -1)] = number
-            before = waiting[unsure]
-            waiting[unsure] = np.where((before == _NONE) | (before == kind), kind, _SEVERAL)
-    if some_waiting:
-        # no row holds for certain: an unknown one might
-        undetermined |= open_ & (first_unknown >= 0)
-        row[undetermined] = first_unknown[undetermined]
-    return TableResult(row, undetermined, table, columns)
+        new = unsure & ~waits
+        several |= unsure & differs
+        first_unknown += new * np.int16(number + 1)
+        waiting += new * np.int16(kind + 1)
+    # no row holds for certain: an unknown one might
+    undetermined |= open_ & (waiting >= 0)
+    return np.where(undetermined, first_unknown, row), undetermined
 
 
 def _kinds(table: Table) -> list[int]:

@@ -23,7 +23,7 @@ def from_known(known: NDArray[np.bool_], value: NDArray[np.bool_]) -> Truth:
 
 def negate(verdict: Truth) -> Truth:
     """Not: unknown stays unknown."""
-    return np.where(verdict == UNKNOWN, verdict, np.int8(1) - verdict)
+    return np.asarray(np.int8(1) - verdict - np.int8(3) * (verdict == UNKNOWN).view(np.int8))
 
 
 def all_of(verdicts: Sequence[Truth]) -> Truth:
@@ -41,7 +41,8 @@ def any_of(verdicts: Sequence[Truth]) -> Truth:
     for verdict in verdicts[1:]:
         lowest = np.minimum(lowest, verdict)
         highest = np.maximum(highest, verdict)
-    return np.where(highest == TRUE, highest, lowest)
+    some_true = (highest == TRUE).view(np.int8)
+    return np.asarray(some_true + lowest * (np.int8(1) - some_true))
 
 
 def at_least(count: int, verdicts: Sequence[Truth]) -> Truth:
