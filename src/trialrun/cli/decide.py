@@ -35,16 +35,17 @@ def decide(
     Example: `trialrun decide studies/lenalidomide-cll examples/records/lenalidomide-cll --on 2007-09-17 --why`
     """
     from trialrun.engine.certificate import format_certificate
+    from trialrun.engine.subjects import choice_names
     from trialrun.engine.today import decide_on
     from trialrun.protocol import read_protocol
     from trialrun.record import read_record
 
     study = read_protocol(protocol)
-    entries = read_record(record)
+    entries = read_record(record, extra_tests=choice_names(study))
     day = on.date()
     known = entries.as_known_on(day)
     subjects = subject or known.tables["subjects"]["subject"].sort().to_list()
-    certificates = [decide_on(study, entries, name, day) for name in subjects]
+    certificates = [decide_on(study, known, name, day) for name in subjects]
     findings = [problem for problem in entries.problems if problem.severity != "note"]
     if certificate is not None:
         certificate.mkdir(parents=True, exist_ok=True)

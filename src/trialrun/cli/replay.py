@@ -22,18 +22,23 @@ def replay(
     Each past decision is taken again under the version named, from the data as known on its day and the doses really
     given until then. A subject without recorded decisions is decided at its visits by the version in force.
 
-    Exit code 1 when a decision would have changed, else 0.
+    Exit code 1 when a decision would have changed or the record has findings, else 0.
 
     Example: `trialrun replay studies/lenalidomide-cll examples/records/lenalidomide-cll --under amendment-1`
     """
     from trialrun.engine.replay import replay as replay_record
+    from trialrun.engine.subjects import choice_names
     from trialrun.protocol import read_protocol
     from trialrun.record import read_record
 
     def shown(dose: float | None, unit: str | None) -> str:
         return "none" if not dose else f"{dose:g} {unit or 'mg'}"
 
-    found = list(replay_record(read_protocol(protocol), read_record(record), under))
+    study = read_protocol(protocol)
+    study.version(under)
+    entries = read_record(record, extra_tests=choice_names(study))
+    found = list(replay_record(study, entries, under))
+    findings = [problem for problem in entries.problems if problem.severity != "note"]
     changed = [item for item in found if item.changed]
     rows: list[dict[str, Cell]] = [
         {
@@ -63,5 +68,7 @@ def replay(
         "why",
     ]
     print_rows(rows, columns, format, f"{len(changed)} of {len(found)} decisions would change under {under}")
-    if changed:
+    for problem in findings:
+        typer.echo(f"{problem.severity}: {problem}", err=True)
+    if changed or findings:
         raise typer.Exit(1)

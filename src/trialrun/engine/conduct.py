@@ -60,8 +60,8 @@ def conduct(
 ) -> None:
     """Conduct the trial on these days (offsets, ascending).
 
-    `which(day)` (n,) says which plan holds for whom. `subjects` and `log` are added to in place, so a trial goes on from
-    where it stands.
+    `which(day)` (n,) says which plan holds for whom. `subjects` and `log` are added to in place, so a trial goes on
+    from where it stands.
     """
     orders = Orders(np.zeros(subjects.n), {}, subjects.followed)
     for day in days:

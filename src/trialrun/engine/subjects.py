@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,10 +11,20 @@ from trialrun.engine.source import BoolArray, FloatArray, IntArray, Observed
 from trialrun.plan.calendar import Plan
 from trialrun.plan.dosing import NEVER, Dosing
 from trialrun.plan.states import clock_states
+from trialrun.protocol.version import Protocol, Version
 from trialrun.protocol.vocabulary import RESPONSES
 from trialrun.rules import History
 
 _NOT_ASSESSED = RESPONSES.index("not assessed")
+
+
+def choice_names(versions: Protocol | Iterable[Version]) -> tuple[str, ...]:
+    """The choices of the investigator that a protocol knows: entered as findings of yes or no, not exercised until then."""
+    every = versions.versions.values() if isinstance(versions, Protocol) else versions
+    return tuple(sorted({
+        name for version in every for name, term in version.vocabulary.items()
+        if term.source == "state" and term.kind == "truth" and name != "consented"
+    }))  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -48,17 +58,13 @@ class Subjects:
         """n subjects of whom nothing is known yet, with the accumulators that any of the plans' rules need."""
         rules = {rule for plan in plans for rule in plan.version.rules().values()}
         inputs = sorted({item for rule in rules for item in rule.inputs}, key=str)
-        choices = {
-            name for plan in plans for name, term in plan.version.vocabulary.items()
-            if term.source == "state" and term.kind == "truth" and name != "consented"
-        }  # fmt: skip
         return cls(
             n=n,
             history=History(inputs, n),
             dosing=Dosing.fresh(n),
             age=np.full(n, np.nan),
             consented=np.full(n, -1, dtype=np.int64),
-            choices={name: np.zeros(n) for name in sorted(choices)},
+            choices={name: np.zeros(n) for name in choice_names(plan.version for plan in plans)},
             response=np.full(n, _NOT_ASSESSED, dtype=np.int64),
             growth_before=np.zeros(n, dtype=np.bool_),
             cr_cycle=np.full(n, NEVER, dtype=np.int64),

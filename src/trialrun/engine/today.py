@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache
@@ -42,12 +43,18 @@ def _follow(protocol: Protocol, record: Record, subject: str, on: date, under: s
     recorded = RecordedSubject.read(record, subject, on, plans[today].drug, plans[today].unit)
 
     @cache
+    def since(change: date | None) -> IntArray:
+        held = None if change is None else record.version_for(subject, change).version
+        # before any version holds nothing is decided by it; the clock needs a calendar all the same
+        return np.array([names.index(held) if held in names else today])
+
+    changes = record.version_changes(subject)
+
     def which(day: int) -> IntArray:
         if under:
             return np.array([today])
-        held = record.version_for(subject, recorded.origin + timedelta(days=day)).version
-        # before any version holds nothing is decided by it; the clock needs a calendar all the same
-        return np.array([names.index(held) if held in names else today])
+        at = bisect_right(changes, recorded.origin + timedelta(days=day))
+        return since(changes[at - 1] if at else None)
 
     subjects = Subjects.fresh(plans, 1)
     _set_person(subjects, record, subject, recorded)

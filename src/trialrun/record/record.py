@@ -31,16 +31,19 @@ class Record:
 
     `tables` have the columns of `TABLES`; findings carry canonical test names and units and keep what was entered in
     `value_as_recorded`, `unit_as_recorded`. `rejected` holds lines that could not be used, `superseded` entries that
-    were corrected, by table.
+    were corrected, by table. `known_on` is the day of a view that as_known_on made.
     """
 
     tables: Mapping[str, pl.DataFrame]
     problems: tuple[Problem, ...] = ()
     rejected: tuple[Rejected, ...] = ()
     superseded: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    known_on: date | None = None
 
     def as_known_on(self, day: date) -> Record:
         """What was known on a day: entries known by then, corrections made by then applied."""
+        if self.known_on == day:
+            return self  # all subjects are asked about the same day: the view is made once
         tables: dict[str, pl.DataFrame] = {}
         superseded: dict[str, pl.DataFrame] = {}
         for name, table in self.tables.items():
@@ -51,7 +54,7 @@ class Record:
             gone = pl.col("entry").is_in(replaced.implode())
             tables[name] = seen.filter(~gone)
             superseded[name] = seen.filter(gone)
-        return replace(self, tables=MappingProxyType(tables), superseded=MappingProxyType(superseded))
+        return replace(self, tables=MappingProxyType(tables), superseded=MappingProxyType(superseded), known_on=day)
 
     def version_for(self, subject: str, day: date) -> HoldingVersion:
         """The latest version that the subject's site has activated and the subject has consented to, both by that day
@@ -79,6 +82,13 @@ class Record:
         if newer.height:
             because += f"; {newer['version'][-1]} is activated but not consented to"
         return HoldingVersion(last["version"], because)
+
+    def version_changes(self, subject: str) -> list[date]:
+        """The dates on which the version that holds for a subject may change: of activation and consent, ascending."""
+        sites = self.tables["subjects"].filter(pl.col("subject") == subject)["site"]
+        activated = self.tables["approvals"].filter(pl.col("site").is_in(sites.implode()))["date"]
+        agreed = self.tables["consents"].filter(pl.col("subject") == subject)["date"]
+        return sorted({*activated.to_list(), *agreed.to_list()})
 
     @cached_property
     def content_hash(self) -> str:
