@@ -60,11 +60,10 @@ class Situation:
 
     def tell(self, history: History) -> Columns:
         """Enter the situation into a history of one subject, in order of days, and give its columns."""
-        for finding in self.baseline:
-            _observe(history, finding)
-        if self.first_dose is not None or self.baseline:
-            history.set_baseline(_ROW)
         news: list[tuple[float, int, Finding | Event | str]] = [(item.day, 1, item) for item in self.findings]
+        news += [(item.day, -2, item) for item in self.baseline]
+        if self.first_dose is not None or self.baseline:
+            news.append(((self.first_dose or 0.0) - 1.0, -1, "baseline"))
         news += [(item.day, 2, item) for item in self.events]
         news += [(day, 3, "asked") for day in self.asked]
         if self.first_dose is not None:
@@ -78,6 +77,8 @@ class Situation:
                 history.event(item.term, _ROW, item.day, np.array([item.grade]), np.array([item.end]))
             elif item == "asked":
                 history.reviewed(_ROW, day)
+            elif item == "baseline":
+                history.set_baseline(_ROW)
             elif item == "first dose":
                 history.start_treatment(_ROW, day)
             else:
