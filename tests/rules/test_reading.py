@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rules.words import WORDS, rule
 from trialrun.rules import History, Rule, evaluate, read_action, read_rule
@@ -302,3 +304,26 @@ def test_an_unknown_action_names_those_there_are() -> None:
 def test_an_error_inside_an_action_is_told_like_one_of_a_rule() -> None:
     with pytest.raises(TrialrunError, match="unknown term; found 'neutrophil'"):
         read_action("hold until neutrophil > 1 x10^9/L, resume one level lower", WORDS)
+
+
+_PIECES = st.sampled_from(
+    ["alt", "flare", "dose", "response", "low_counts", "consented", "lymphocytes", "and", "or", "not", "for", "is",
+     "known", "in", "(", ")", ",", "<", ">=", "=", "between", "any of", "at least", "each measured of", "2 of", "worst",
+     "lowest", "grade of", "count of", "days since", "baseline", "change of", "from baseline", "this cycle", "ever",
+     "over last", "since first dose", "7 days", "0 days", "2", "-1 U/L", "5 U/L", "1.5 x ULN", "2 x baseline", "50 %",
+     "3 furlongs", "CR", '"not assessed"', "10 x10^9/L", "\n"]
+)  # fmt: skip
+
+
+@settings(deadline=None, max_examples=200)
+@given(pieces=st.lists(_PIECES, max_size=9))
+def test_any_text_is_a_rule_or_an_error_that_says_what_was_found(pieces: list[str]) -> None:
+    try:
+        read = rule(" ".join(pieces))
+    except TrialrunError as error:
+        (problem,) = error.problems
+        assert problem.location == Location("protocol.yaml", 7)
+        assert problem.found is not None or not "".join(pieces).strip()
+    else:
+        history = History(read.inputs, 1)
+        assert evaluate(read, history.columns(0, ONE)).tolist() in ([-1], [0], [1])
