@@ -13,6 +13,8 @@ from trialrun.vocab.problems import TrialrunError
 from trialrun.vocab.tests import Test, find_test, nearest
 from trialrun.vocab.units import convert, find_unit
 
+COPY = "the same line stands twice"
+DISPOSITIONS = ("enrolled", "treatment discontinued", "study discontinued", "death", "completed")
 _YES = ("yes", "y", "true", "1")
 _NO = ("no", "n", "false", "0")
 
@@ -217,6 +219,25 @@ def check_across(frames: dict[str, pl.DataFrame], files: dict[str, str], marks: 
             f"{grade:g}",
             "1, 2, 3, 4 or 5",
         )
+    ended = frames["dispositions"].filter(pl.col("event").is_not_null() & ~pl.col("event").is_in(DISPOSITIONS))
+    for line, event in ended.select(LINE, "event").iter_rows():
+        expected = "one of " + ", ".join(DISPOSITIONS)
+        marks.add(
+            "dispositions", files["dispositions"], [line], "unknown-value", "unknown event", repr(event), expected
+        )
+    _check_same_moment(frames["findings"], files["findings"], marks)
+
+
+def _check_same_moment(frame: pl.DataFrame, file: str, marks: Marks) -> None:
+    """Two different results of one test that nothing orders: the later line counts, and that is said."""
+    replaced = frame["corrects"].drop_nulls()
+    current = frame.filter(~pl.col("entry").is_in(replaced.implode()) & pl.col("value").is_not_null())
+    key = pl.struct("subject", "date", "time", "test")
+    for line, test, when in current.filter(~key.is_first_distinct()).select(LINE, "test", "date").iter_rows():
+        if line in marks.rows("findings"):
+            continue
+        message = f"a second result of {test} on {when} that no time tells from the first; the later line counts"
+        marks.add("findings", file, [line], "same-moment", message, None, "a time, or a correction", "warning")
 
 
 def _check_duplicates(frame: pl.DataFrame, name: str, file: str, marks: Marks) -> None:
@@ -224,7 +245,7 @@ def _check_duplicates(frame: pl.DataFrame, name: str, file: str, marks: Marks) -
         column for column in frame.columns if column not in (LINE, RAW, "entry", "known", "corrects", "why_corrected")
     ]
     copies = frame.filter(~pl.struct(content).is_first_distinct() & pl.col("corrects").is_null())
-    marks.add(name, file, copies[LINE], "duplicate-row", "the same line stands twice", None, "each fact once")
+    marks.add(name, file, copies[LINE], "duplicate-row", COPY, None, "each fact once")
 
 
 def _check_entries(frame: pl.DataFrame, name: str, file: str, marks: Marks, seen: dict[str, tuple[str, int]]) -> None:
@@ -305,6 +326,16 @@ def _check_corrections(frame: pl.DataFrame, name: str, file: str, marks: Marks) 
             repr(entry),
             "the entry of an earlier line",
         )
+    again = corrections.filter(~pl.col("corrects").is_first_distinct())
+    for line, entry in again.select(LINE, "corrects").iter_rows():
+        message, expected = "the entry was corrected already", "the entry of the last correction"
+        marks.add(name, file, [line], "corrected-twice", message, repr(entry), expected)
+    if "subject" in frame.columns:
+        whose = frame.select(corrects=pl.col("entry"), _whose=pl.col("subject")).unique("corrects")
+        joined = corrections.join(whose, on="corrects", how="left", maintain_order="left")
+        for line, entry in joined.filter(pl.col("subject") != pl.col("_whose")).select(LINE, "corrects").iter_rows():
+            message = "it corrects an entry of another subject"
+            marks.add(name, file, [line], "corrects-other", message, repr(entry), "an entry of the same subject")
     own = corrections.filter(pl.col("corrects") == pl.col("entry"))
     marks.add(name, file, own[LINE], "corrects-itself", "it corrects itself", None, "the entry of an earlier line")
     silent = corrections.filter(pl.col("why_corrected").is_null())

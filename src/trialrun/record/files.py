@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
-from trialrun.vocab.problems import Location, Problem
+from trialrun.vocab.problems import Location, Problem, TrialrunError
 
 LINE = "_line"
 RAW = "_raw"
@@ -18,12 +18,13 @@ RAW = "_raw"
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A line that could not be used, word for word, and why."""
+    """A line that could not be used, word for word, why, and whom it is about (None where the line does not tell)."""
 
     table: str
     line: int
     text: str
     why: str
+    subject: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,14 @@ def read_sheet(path: Path, table: str, columns: Sequence[str] | None, required: 
     Nothing is lost: a line is a row or stands in `rejected` with its text.
     """
     name = str(path)
-    text, problems = _decode(path.read_bytes(), name)
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        said = error.strerror or str(error)
+        raise TrialrunError(
+            Problem("unreadable-file", "the file cannot be read", said, "a readable CSV file", Location(name))
+        ) from None
+    text, problems = _decode(raw, name)
     rejected: list[Rejected] = []
     if "\x00" in text:
         line = text[: text.index("\x00")].count("\n") + 1
@@ -79,7 +87,7 @@ def read_sheet(path: Path, table: str, columns: Sequence[str] | None, required: 
         problems.append(
             Problem("empty-file", "the file is empty", None, "a header line and data lines", Location(name))
         )
-        return Sheet(pl.DataFrame(), (), tuple(problems))
+        return Sheet(pl.DataFrame(), (Rejected(table, 1, "", "the file is empty"),), tuple(problems))
     head_at = next(index for index, part in enumerate(lines) if part.strip())
     delimiter = max(",;\t|", key=lines[head_at].count) if any(sign in lines[head_at] for sign in ",;\t|") else ","
     if delimiter != ",":

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
 
@@ -36,6 +37,7 @@ def read_record(directory: Path | str, today: date | None = None, extra_tests: I
         raise TrialrunError(
             Problem("no-subjects", "the record has no subjects table", found, "subjects.csv", Location(str(folder)))
         )
+    _check_names(folder)
     marks = Marks()
     frames: dict[str, pl.DataFrame] = {}
     files: dict[str, str] = {}
@@ -81,15 +83,35 @@ def read_record(directory: Path | str, today: date | None = None, extra_tests: I
     for name, frame in frames.items():
         bad = marks.rows(name)
         gone = frame.filter(pl.col(LINE).is_in(list(bad)))
-        rejected += [
-            Rejected(name, line, raw or "", "; ".join(bad[line])) for line, raw in gone.select(LINE, RAW).iter_rows()
-        ]
+        rejected += _rejected(gone, name, bad)
         keep = [*schema(name), *(EXTRA_FINDING_COLUMNS if name == "findings" else ())]
         tables[name] = frame.filter(~pl.col(LINE).is_in(list(bad))).select(keep)
     problems += marks.problems
     order = {str(folder / f"{name}.csv"): at for at, name in enumerate(TABLES)}
     problems.sort(key=lambda item: (order.get(item.location.file or "", 99), item.location.line or 0))
     return Record(MappingProxyType(tables), tuple(problems), tuple(rejected))
+
+
+def _check_names(folder: Path) -> None:
+    """A table under another name would be read as empty: its events would count as absent."""
+    there = {path.stem for path in folder.iterdir() if path.suffix.casefold() in (".csv", ".parquet")}
+    problems = []
+    for stem in sorted(there - set(TABLES)):
+        meant = get_close_matches(stem.casefold().replace("-", "_").replace(" ", "_"), TABLES, n=1, cutoff=0.75)
+        right = meant[0] if meant else "one of " + ", ".join(TABLES)
+        message = "a file that is no table of a record"
+        problems.append(Problem("unknown-table", message, stem, right, Location(str(folder))))
+    if problems:
+        raise TrialrunError(problems)
+
+
+def _rejected(gone: pl.DataFrame, name: str, bad: Mapping[int, list[str]]) -> list[Rejected]:
+    if "subject" not in gone.columns:
+        gone = gone.with_columns(subject=pl.lit(None, dtype=pl.String))
+    return [
+        Rejected(name, line, raw or "", "; ".join(bad[line]), subject)
+        for line, raw, subject in gone.select(LINE, RAW, "subject").iter_rows()
+    ]
 
 
 def _empty(name: str) -> pl.DataFrame:
