@@ -55,8 +55,8 @@ def test_the_study_has_no_error_and_no_warning(study: Protocol) -> None:
         ("reason: progressive disease", "reason: progression of disease", "unknown-reason", "progression of disease"),
         ("          reason: progressive disease\n", "", "no-reason", "stop treatment"),
         ("    assumed: \"no public", "    spare: \"A book\"\n    assumed: \"no public", "unused", "spare"),
-        ("expression: {label: Blood for gene expression}",
-         "expression: {label: Blood for gene expression}\n      scan: {label: Scan}", "unused", "scan"),
+        ("expression: {label: Blood for gene expression, samples: [leukaemic_cells]}",
+         "expression: {label: Blood for gene expression, samples: [leukaemic_cells]}\n      scan: {label: Scan}", "unused", "scan"),
         # amendment
         ("date: 2007-03-01", "date: 2006-03-01", "date-order", "2006-03-01"),
     ],
