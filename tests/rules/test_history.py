@@ -143,6 +143,8 @@ def test_percent_of_a_baseline_of_zero_is_unknown() -> None:
     subject.result("neutrophils", 0, 0)
     subject.history.set_baseline(ONE)
     assert subject.answer(0) == "unknown"
+    explanation = explain(subject.rule, subject.history.columns(0, ONE), 0)
+    assert explanation.waits_for == ("percent change of neutrophils from baseline of 0",)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from trialrun.rules.columns import Columns
-from trialrun.rules.evaluate import truth_of
+from trialrun.rules.evaluate import truth_of, value_of
 from trialrun.rules.nodes import (
     Change,
     Constant,
@@ -110,7 +110,11 @@ def _used(quantity: Quantity, columns: Columns) -> list[Used]:
     if isinstance(quantity, Constant):
         return []
     if isinstance(quantity, Change):
-        return [_one(item, quantity.value_unit, columns) for item in (quantity.current, quantity.baseline)]
+        sides = [_one(item, quantity.value_unit, columns) for item in (quantity.current, quantity.baseline)]
+        if all(side.known for side in sides) and np.isnan(value_of(quantity, columns)[0]):
+            # a percentage of a baseline of 0: nothing that is missing could tell it, but the answer must say why
+            sides.append(Used(quantity.current.term, f"{quantity.text} of 0", None, "%", None, False))
+        return sides
     if isinstance(quantity, Multiple) and quantity.of != "baseline":
         column = columns[quantity.input]
         limit = column.high if quantity.of == "ULN" else column.low
