@@ -31,6 +31,7 @@ from trialrun.protocol.version import Protocol
 from trialrun.record.tables import TABLES, schema
 from trialrun.simulate.clinic import VirtualClinic
 from trialrun.simulate.population import Population, read_population
+from trialrun.vocab.problems import Location, Problem, TrialrunError
 
 CHUNK = 2048  # subjects simulated at once: their columns fit the processor's cache, their record the memory
 
@@ -67,7 +68,10 @@ def rehearse(
     A run that is already there is replaced. `progress` is told the number of subjects after each chunk. `made_on` is
     written to run.json and nowhere else.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _cannot_write(out, error) from None
     infos = []
     for name in plan.versions:
         unrolled = plan_version(plan.protocol.version(name))
@@ -81,6 +85,32 @@ def rehearse(
     rows = summarize_run(run)
     write_summary(run, rows)
     return rows
+
+
+_OF_A_RUN = {"parts", "record", "outcomes.parquet", "plan.json"}
+
+
+def _make_way(folder: Path) -> None:
+    """Remove the run that was there; a folder that holds anything else is left alone."""
+    if not folder.exists():
+        return
+    strange = sorted(path.name for path in folder.iterdir() if path.name not in _OF_A_RUN) if folder.is_dir() else ["."]
+    if strange:
+        raise TrialrunError(
+            Problem(
+                "folder-in-use",
+                "the place of the run holds other files; nothing was written",
+                ", ".join(strange[:5]),
+                "another --out, or an empty folder",
+                Location(str(folder)),
+            )
+        )
+    shutil.rmtree(folder)
+
+
+def _cannot_write(folder: Path, error: OSError) -> TrialrunError:
+    said, right = error.strerror or str(error), "a folder that can be written"
+    return TrialrunError(Problem("cannot-write", "the folder cannot be made", said, right, Location(str(folder))))
 
 
 def _chunks(total: int, chunk: int) -> Iterator[tuple[int, int]]:
@@ -97,11 +127,16 @@ def _simulate_version(
     progress: Callable[[int], None] | None,
 ) -> None:
     parts = folder / "parts"
-    shutil.rmtree(folder, ignore_errors=True)
-    parts.mkdir(parents=True)
+    _make_way(folder)
+    try:
+        parts.mkdir(parents=True)
+    except OSError as error:
+        raise _cannot_write(folder, error) from None
     total = rehearsal.subjects * rehearsal.trials
     for number, (first, n) in enumerate(_chunks(total, chunk)):
         tables = simulate_chunk(rehearsal, plan, first, n)
+        if number:
+            tables["approvals"] = tables["approvals"].clear()  # the site activates the version once
         trial = pl.int_range(first, first + n) // rehearsal.subjects + 1
         tables["outcomes"] = derive_outcomes(tables, info).with_columns(trial.alias("trial"))
         for name, table in tables.items():

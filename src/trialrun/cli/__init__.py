@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
+from typing import NoReturn
 
 import typer
 
@@ -72,7 +73,16 @@ def main() -> None:
         for problem in error.problems:
             print(f"{problem.severity}: {problem}", file=sys.stderr)
         sys.exit(2)
+    except OSError as error:
+        if error.filename is None:
+            _fail()
+        print(f"error: {error.filename}: cannot be read or written; found {error.strerror}", file=sys.stderr)
+        sys.exit(2)
     except Exception:  # anything else is our fault, and must not look like findings (exit code 1)
-        traceback.print_exc()
-        print("error: a fault of trialrun itself; please report it with the lines above", file=sys.stderr)
-        sys.exit(3)
+        _fail()
+
+
+def _fail() -> NoReturn:
+    traceback.print_exc()
+    print("error: a fault of trialrun itself; please report it with the lines above", file=sys.stderr)
+    sys.exit(3)

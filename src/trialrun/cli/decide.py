@@ -5,10 +5,16 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import quote
 
 import typer
 
-from trialrun.cli.output import Format, print_json, print_rows
+from trialrun.cli.output import Cell, Format, json_text, make_folder, print_json, print_rows, write_text
+
+_COLUMNS = (
+    *("subject", "date", "action", "dose", "unit", "cycle", "cycle_day", "version", "rule"),
+    *("reason", "waits_for"),
+)
 
 
 def decide(
@@ -28,13 +34,15 @@ def decide(
 
     Only what was known on that day counts. The version is the latest that the site has activated and the subject has
     consented to. Every decision carries a certificate: rule, section, sentence, the data used with their dates, the
-    version and its content hash, and what was missing.
+    version and its content hash, and what was missing. The rules for the study as a whole (pausing enrolment) are
+    answered for the same day.
 
     Exit code 1 when a decision is undetermined or the record has findings, else 0.
 
     Example: `trialrun decide studies/lenalidomide-cll examples/records/lenalidomide-cll --on 2007-09-17 --why`
     """
     from trialrun.engine.certificate import format_certificate
+    from trialrun.engine.study import check_study
     from trialrun.engine.subjects import choice_names
     from trialrun.engine.today import decide_on
     from trialrun.protocol import read_protocol
@@ -47,21 +55,45 @@ def decide(
     subjects = subject or known.tables["subjects"]["subject"].sort().to_list()
     certificates = [decide_on(study, known, name, day) for name in subjects]
     findings = [problem for problem in entries.problems if problem.severity != "note"]
+    states = check_study(study, known, day)
     if certificate is not None:
-        certificate.mkdir(parents=True, exist_ok=True)
+        make_folder(certificate)
         for item in certificates:
-            with (certificate / f"{item.subject}-{day}.json").open("w", encoding="utf-8") as file:
-                print_json(item.as_dict(), file)
+            # an identifier may hold signs that a file name may not
+            name = quote(f"{item.subject}-{day}.json", safe=" ")
+            write_text(certificate / name, json_text(item.as_dict()))
     if format is Format.json:
         print_json(
-            {"decisions": [item.as_dict() for item in certificates], "findings": [item.as_dict() for item in findings]}
+            {
+                "decisions": [item.as_dict() for item in certificates],
+                "study": [item.as_dict() for item in states],
+                "findings": [item.as_dict() for item in findings],
+            }
         )
+    elif format is Format.csv:
+        plain: list[dict[str, Cell]] = [
+            {
+                "subject": item.subject,
+                "date": item.on,
+                "action": item.action,
+                "dose": item.dose,
+                "unit": item.unit,
+                "cycle": item.cycle,
+                "cycle_day": item.cycle_day,
+                "version": item.version,
+                "rule": item.rule,
+                "reason": item.reason,
+                "waits_for": "; ".join(item.waits_for) or None,
+            }
+            for item in certificates
+        ]
+        print_rows(plain, _COLUMNS, format)
     else:
-        rows = [
+        rows: list[dict[str, Cell]] = [
             {
                 "subject": item.subject,
                 "decision": item.action,
-                "dose": None if item.dose is None else f"{item.dose:g} {item.unit}",
+                "dose": None if item.dose is None else f"{item.dose:g} {item.unit}" if item.dose else "none",
                 "cycle": item.cycle,
                 "day": item.cycle_day,
                 "version": item.version,
@@ -72,9 +104,12 @@ def decide(
             for item in certificates
         ]
         print_rows(rows, list(rows[0]) if rows else ["subject"], format, f"{study.study.id} on {day}")
-        if why and format is Format.text:
+        for state in states:
+            typer.echo(f"study: {state}")
+        if why:
             for item in certificates:
                 typer.echo("\n" + format_certificate(item))
+    if format is not Format.json:
         for problem in findings:
             typer.echo(f"{problem.severity}: {problem}", err=True)
     if findings or any(item.action == "undetermined" for item in certificates):

@@ -125,7 +125,9 @@ def _write(frame: pl.DataFrame, out: Path) -> None:
         else:
             frame.write_csv(out)
     except OSError as error:
-        raise TrialrunError(Problem("cannot-write", f"cannot write the file: {error.strerror}", str(out))) from error
+        raise TrialrunError(
+            Problem("cannot-write", f"cannot write the file: {error.strerror or error}", str(out))
+        ) from error
 
 
 def _tell(findings: pl.DataFrame, write: object) -> None:

@@ -30,10 +30,14 @@ def _plain(value: object) -> object:
     raise TypeError(f"cannot write {type(value).__name__} as JSON")
 
 
+def json_text(value: object) -> str:
+    """One JSON document as text; dates as ISO 8601; NaN is not JSON and is an error."""
+    return json.dumps(value, indent=2, ensure_ascii=False, default=_plain, allow_nan=False) + "\n"
+
+
 def print_json(value: object, file: TextIO | None = None) -> None:
-    """One JSON document; dates as ISO 8601; NaN is not JSON and is an error."""
-    json.dump(value, file or sys.stdout, indent=2, ensure_ascii=False, default=_plain, allow_nan=False)
-    print(file=file or sys.stdout)
+    """One JSON document, as json_text has it."""
+    print(json_text(value), end="", file=file or sys.stdout)
 
 
 def print_rows(rows: Sequence[Mapping[str, Cell]], columns: Sequence[str], form: Format, title: str = "") -> None:
@@ -57,6 +61,16 @@ def print_rows(rows: Sequence[Mapping[str, Cell]], columns: Sequence[str], form:
         # not a terminal: a fixed width, so that a log or a pipe shows whole words
         console = Console()
         (console if console.is_terminal else Console(width=120)).print(table)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it; a place that cannot be written is a TrialrunError."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TrialrunError(
+            Problem("cannot-write", "the folder cannot be made", error.strerror, None, Location(str(path)))
+        ) from None
 
 
 def write_text(path: Path, text: str) -> None:

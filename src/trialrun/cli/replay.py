@@ -9,6 +9,11 @@ import typer
 
 from trialrun.cli.output import Cell, Format, print_rows
 
+_COLUMNS = (
+    *("subject", "date", "recorded", "version", "action", "dose"),
+    *("other_version", "other_action", "other_dose", "unit", "changed", "reason"),
+)
+
 
 def replay(
     protocol: Annotated[Path, typer.Argument(help="Protocol file or study folder.")],
@@ -40,6 +45,23 @@ def replay(
     found = list(replay_record(study, entries, under))
     findings = [problem for problem in entries.problems if problem.severity != "note"]
     changed = [item for item in found if item.changed]
+    plain: list[dict[str, Cell]] = [
+        {
+            "subject": item.subject,
+            "date": item.on,
+            "recorded": item.recorded,
+            "version": item.version,
+            "action": item.action,
+            "dose": item.dose,
+            "other_version": under,
+            "other_action": item.other.action,
+            "other_dose": item.other.dose,
+            "unit": item.other.unit,
+            "changed": item.changed,
+            "reason": item.other.reason,
+        }
+        for item in (found if all_decisions else changed)
+    ]
     rows: list[dict[str, Cell]] = [
         {
             "subject": item.subject,
@@ -67,7 +89,10 @@ def replay(
         "changed",
         "why",
     ]
-    print_rows(rows, columns, format, f"{len(changed)} of {len(found)} decisions would change under {under}")
+    if format is Format.text:
+        print_rows(rows, columns, format, f"{len(changed)} of {len(found)} decisions would change under {under}")
+    else:
+        print_rows(plain, _COLUMNS, format)
     for problem in findings:
         typer.echo(f"{problem.severity}: {problem}", err=True)
     if changed or findings:

@@ -28,7 +28,9 @@ Form = Annotated[Format, typer.Option("--format", help="text for people, json or
 
 
 def _split(protocol: str) -> tuple[str, str | None]:
-    """`PROTOCOL@VERSION` into its parts."""
+    """`PROTOCOL@VERSION` into its parts; a path may have an @ of its own."""
+    if Path(protocol).exists():
+        return protocol, None
     path, at, version = protocol.rpartition("@")
     return (path, version) if at else (protocol, None)
 
@@ -76,6 +78,9 @@ def compare(
     Example: `trialrun compare studies/lenalidomide-cll@original studies/lenalidomide-cll@amendment-1 --subjects 2000`
     """
     named = [_split(protocol) for protocol in protocols]
+    if len(named) < 2:
+        message, right = "there is nothing to compare with", "two or more PROTOCOL@VERSION"
+        raise TrialrunError(Problem("one-version", message, ", ".join(protocols), right))
     _rehearse(named, out, subjects, trials, seed, cycles, population, format)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from trialrun.vocab.units import convert, get_unit
 _ONE = np.zeros(1, dtype=np.int64)
 _LEFT = ("death", "study discontinued", "completed")
 _STOPPED = "treatment discontinued"
+NEEDED = ("exposures", "adverse_events", "dispositions")  # a line missing here would be read as: it did not happen
 _DATED = ("findings", "adverse_events", "visits", "dispositions", "decisions")
 
 Row = Mapping[str, Any]
@@ -43,11 +45,11 @@ class RecordedSubject:
     doses: Mapping[int, float]
 
     @classmethod
-    def read(cls, record: Record, subject: str, on: date, drug: str, unit: str) -> RecordedSubject:
+    def read(cls, record: Record, subject: str, on: date, plan: Plan) -> RecordedSubject:
         """The subject's entries of a record that is already seen as known on the day asked about.
 
-        `drug` and `unit` are those of the protocol: an exposure to another drug, or in a unit that does not convert,
-        is a TrialrunError.
+        An exposure to another drug than the plan's or in a unit that does not convert, and an adverse event that may be
+        a misspelt term of the protocol, are a TrialrunError.
         """
         tables = {
             name: table.filter(pl.col("subject") == subject)
@@ -56,9 +58,11 @@ class RecordedSubject:
         }
         first = tables["exposures"].filter((pl.col("dose") > 0) & (pl.col("date") < on))["date"].min()
         origin = first if isinstance(first, date) else on
+        tables["adverse_events"] = name_events(tables["adverse_events"], plan)
         today = (on - origin).days
         rows = {name: _by_day(tables[name], name, origin) for name in _DATED}
-        return cls(subject, origin, today, tables, rows, _doses(tables["exposures"], origin, today, drug, unit))
+        doses = _doses(tables["exposures"], origin, today, plan.drug, plan.unit)
+        return cls(subject, origin, today, tables, rows, doses)
 
     def on(self, table: str, day: int) -> tuple[Row, ...]:
         """The entries of a table that count on a day."""
@@ -83,6 +87,25 @@ def _by_day(table: pl.DataFrame, name: str, origin: date) -> dict[int, tuple[Row
     for row in table.iter_rows(named=True):
         found.setdefault(row["_day"], []).append(row)
     return {day: tuple(rows) for day, rows in found.items()}
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.casefold().replace("_", " ").replace("-", " ").replace("tumour", "tumor").split())
+
+
+def name_events(events: pl.DataFrame, plan: Plan) -> pl.DataFrame:
+    """Adverse events with the protocol's term where they carry its name or label, in whatever spelling of case."""
+    terms = [term for term in plan.version.vocabulary.values() if term.source == "event"]
+    spelt = {_plain(text): term.name for term in terms for text in (term.name, term.label)}
+    named: dict[str, str] = {}
+    for term in events["term"].unique().to_list():
+        name = spelt.get(_plain(term))
+        close = [] if name else get_close_matches(_plain(term), spelt, n=1, cutoff=0.8)
+        if close:
+            message = f"adverse event {term!r} may be a term that rules ask about, misspelt"
+            raise TrialrunError(Problem("unclear-event", message, repr(term), spelt[close[0]]))
+        named[term] = name or term
+    return events.with_columns(pl.col("term").replace(named))
 
 
 def _doses(exposures: pl.DataFrame, origin: date, today: int, drug: str, unit: str) -> dict[int, float]:

@@ -19,7 +19,7 @@ _NOT_ASSESSED = RESPONSES.index("not assessed")
 
 
 def choice_names(versions: Protocol | Iterable[Version]) -> tuple[str, ...]:
-    """The choices of the investigator that a protocol knows: entered as findings of yes or no, not exercised until then."""
+    """The choices of the investigator that a protocol knows, entered as findings of yes or no; not exercised before."""
     every = versions.versions.values() if isinstance(versions, Protocol) else versions
     return tuple(sorted({
         name for version in every for name, term in version.vocabulary.items()

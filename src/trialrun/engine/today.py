@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import date, timedelta
+from difflib import get_close_matches
 from functools import cache
 from typing import Any
 
@@ -15,7 +16,7 @@ from trialrun.engine.certificate import Certificate, Considered, undecided
 from trialrun.engine.conduct import Log, conduct
 from trialrun.engine.decide import BELOW_LOWEST, Act, Decisions
 from trialrun.engine.entries import rule_name
-from trialrun.engine.recorded import RecordedCalendar, RecordedSource, RecordedSubject
+from trialrun.engine.recorded import NEEDED, RecordedCalendar, RecordedSource, RecordedSubject
 from trialrun.engine.source import IntArray
 from trialrun.engine.subjects import Subjects
 from trialrun.plan.calendar import Plan, plan_version
@@ -23,7 +24,7 @@ from trialrun.protocol.version import Protocol, RuleTable
 from trialrun.record import Record
 from trialrun.rules import Columns, explain
 from trialrun.vocab.days import study_day
-from trialrun.vocab.problems import TrialrunError
+from trialrun.vocab.problems import Problem, TrialrunError
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ def _follow(protocol: Protocol, record: Record, subject: str, on: date, under: s
     plans = tuple(plan_version(version) for version in protocol.versions.values())
     names = list(protocol.versions)
     today = names.index(under or record.version_for(subject, on).version or names[0])
-    recorded = RecordedSubject.read(record, subject, on, plans[today].drug, plans[today].unit)
+    recorded = RecordedSubject.read(record, subject, on, plans[today])
 
     @cache
     def since(change: date | None) -> IntArray:
@@ -77,15 +78,23 @@ def decide_on(protocol: Protocol, record: Record, subject: str, on: date, under:
     """The decision for one subject on a day, from what was known on that day.
 
     `under` names a version to decide by instead of the one that holds for the subject. An entry that makes the state of
-    the subject impossible (a dose off the level list) gives an undetermined decision that says so.
+    the subject impossible (a dose off the level list) or that was set aside gives an undetermined decision that
+    says so. A subject that is not in the record is a TrialrunError.
     """
     known = record.as_known_on(on)
+    if subject not in set(known.tables["subjects"]["subject"]):
+        message, right = "no such subject in the record", _nearest(subject, known)
+        raise TrialrunError(Problem("unknown-subject", message, repr(subject), right))
     holds = known.version_for(subject, on)
     name = under or holds.version
     because = f"asked for by name ({under})" if under else holds.because
     if name is None or name not in protocol.versions:
         reason = "no protocol version holds" if name is None else f"the protocol file has no version {name!r}"
         return undecided(protocol.study.id, known.content_hash, subject, on, because, reason, holds.missing)
+    lost = _set_aside(known, subject)
+    if lost:
+        said = "lines about the subject were set aside; without them the dose is withheld"
+        return undecided(protocol.study.id, known.content_hash, subject, on, because, said, lost)
     try:
         followed = _follow(protocol, known, subject, on, under)
     except TrialrunError as error:
@@ -93,13 +102,39 @@ def decide_on(protocol: Protocol, record: Record, subject: str, on: date, under:
         said = "the record cannot be followed"
         return undecided(protocol.study.id, known.content_hash, subject, on, because, said, texts)
     if not followed.log.decided or followed.log.decided[-1].day != followed.recorded.today:
-        left = int(followed.subjects.left[0])
-        ended = int(followed.subjects.dosing.ended[0])
-        gone = left if left > -(10**6) else ended
-        when = followed.recorded.origin + timedelta(days=gone)
-        said = f"treatment ended on {when}"
+        said = _ended(followed)
         return undecided(protocol.study.id, known.content_hash, subject, on, because, said, (), "off treatment")
     return _certificate(protocol, known, subject, on, because, followed)
+
+
+def _set_aside(record: Record, subject: str) -> tuple[str, ...]:
+    """Lines that were not usable, may be about the subject, and whose absence would be read as an answer."""
+    return tuple(
+        f"line {item.line} of {item.table} ({item.why})"
+        for item in record.rejected
+        if item.table in NEEDED
+        and "the same line stands twice" not in item.why
+        and getattr(item, "subject", None) in (None, subject)
+    )
+
+
+def _nearest(subject: str, record: Record) -> str:
+    names = record.tables["subjects"]["subject"].sort().to_list()
+    close = get_close_matches(subject, names, n=3)
+    return "one of " + ", ".join(close or [*names[:5], *(["..."] if len(names) > 5 else [])])
+
+
+def _ended(followed: _Followed) -> str:
+    """Why treatment has ended: by the record's dispositions, else by the rules."""
+    rows = [
+        row for day, rows in sorted(followed.recorded.rows["dispositions"].items()) for row in rows
+        if day <= followed.recorded.today and row["event"] != "enrolled"
+    ]  # fmt: skip
+    if rows:
+        reason = f" ({rows[0]['reason']})" if rows[0]["reason"] else ""
+        return f"{rows[0]['event']} on {rows[0]['date']}{reason}"
+    when = followed.recorded.origin + timedelta(days=int(followed.subjects.dosing.ended[0]))
+    return f"treatment ended on {when}"
 
 
 def _certificate(
@@ -208,8 +243,15 @@ def _data(considered: tuple[Considered, ...], recorded: RecordedSubject) -> tupl
 
 
 def _notes(followed: _Followed, on: date) -> tuple[str, ...]:
-    notes = []
-    origin = followed.recorded.origin
+    recorded = followed.recorded
+    origin = recorded.origin
+    known = {visit.name for plan in followed.plans for visit in plan.visits}
+    notes = [
+        f"visit {name!r} on {origin + timedelta(days=day)} is none of the plan: it counts as unscheduled"
+        for day in recorded.moments()
+        for name in recorded.visits_on(day)
+        if name not in known
+    ]
     for day, _ in followed.log.deviations:
         notes.append(f"a dose was taken during a hold before {origin + timedelta(days=day)}")
     if followed.subjects.dose_unknown[0]:
