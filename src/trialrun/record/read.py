@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
@@ -10,14 +11,29 @@ from types import MappingProxyType
 
 import polars as pl
 
-from trialrun.record.checks import check_across, check_findings
-from trialrun.record.files import LINE, RAW, Rejected, Sheet, read_sheet
-from trialrun.record.marks import Marks
+from trialrun.record.cells import Place, has_decimal_comma, read_codes, read_dates, read_numbers, read_times
+from trialrun.record.checks import check_across
+from trialrun.record.checks_findings import check_findings
+from trialrun.record.corrections import links_of
+from trialrun.record.files import Sheet, read_sheet
+from trialrun.record.ledger import LEDGER, check_sealed
+from trialrun.record.marks import LINE, RAW, Marks, Rejected, rejected_rows
 from trialrun.record.record import Record
-from trialrun.record.tables import TABLES, Column, schema
+from trialrun.record.tables import KEPT, TABLES, Column, schema
 from trialrun.vocab.problems import Location, Problem, TrialrunError
 
-EXTRA_FINDING_COLUMNS = {"value_as_recorded": pl.Float64(), "unit_as_recorded": pl.String()}
+REJECTED = "rejected"  # the file to which write_record puts lines that were set aside; it is no table
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The files of a record directory as typed tables with line numbers, before anything is compared."""
+
+    folder: Path
+    frames: Mapping[str, pl.DataFrame]
+    files: Mapping[str, str]
+    problems: tuple[Problem, ...]
+    rejected: tuple[Rejected, ...]
 
 
 def read_record(directory: Path | str, today: date | None = None, extra_tests: Iterable[str] = ()) -> Record:
@@ -25,173 +41,182 @@ def read_record(directory: Path | str, today: date | None = None, extra_tests: I
 
     A line that cannot be used is set aside in `Record.rejected` with a problem that says why; the rest is read. Dates
     after `today` (default: the machine's date) are errors. `extra_tests` are truth tests that a protocol adds, such as
-    choices of the investigator. A directory that is missing or has no `subjects` is a TrialrunError.
+    choices of the investigator. Where the record is sealed, the seal is verified. A directory that is missing or has no
+    usable `subjects` is a TrialrunError.
     """
-    folder = Path(directory)
-    if not folder.is_dir():
-        raise TrialrunError(
-            Problem("no-directory", "no such record directory", str(folder), "a folder with subjects.csv")
-        )
-    if not any((folder / f"subjects{ending}").exists() for ending in (".csv", ".parquet")):
-        found = ", ".join(sorted(path.name for path in folder.iterdir())[:10]) or "an empty folder"
-        raise TrialrunError(
-            Problem("no-subjects", "the record has no subjects table", found, "subjects.csv", Location(str(folder)))
-        )
-    _check_names(folder)
     marks = Marks()
+    loaded = load_tables(Path(directory), marks)
+    return check_record(loaded, marks, today or date.today(), frozenset(extra_tests))
+
+
+def load_tables(folder: Path, marks: Marks) -> Loaded:
+    """The tables of a directory, typed; what does not read is marked."""
+    _check_folder(folder)
     frames: dict[str, pl.DataFrame] = {}
     files: dict[str, str] = {}
     problems: list[Problem] = []
     rejected: list[Rejected] = []
-    for name, columns in TABLES.items():
+    for name in TABLES:
         csv_path, parquet = folder / f"{name}.csv", folder / f"{name}.parquet"
-        if csv_path.exists() and parquet.exists():
-            raise TrialrunError(
-                Problem(
-                    "table-twice",
-                    f"the table {name} is there twice",
-                    f"{name}.csv and {name}.parquet",
-                    "one of them",
-                    Location(str(folder)),
-                )
-            )
         files[name] = str(parquet if parquet.exists() else csv_path)
+        columns = (*TABLES[name], *KEPT.get(name, ()))
         if parquet.exists():
-            frames[name] = _read_parquet(parquet, name, columns)
+            frames[name] = _read_parquet(parquet, name, columns, marks)
         elif csv_path.exists():
             required = [column.name for column in columns if column.required]
             sheet = read_sheet(csv_path, name, [column.name for column in columns], required)
             problems += sheet.problems
             rejected += sheet.rejected
-            frames[name] = _type_columns(sheet, name, columns, str(csv_path), marks)
+            if name == "subjects" and not sheet.usable:
+                raise TrialrunError([problem for problem in sheet.problems if problem.severity != "note"])
+            frames[name], notes = _type_columns(sheet, name, columns, str(csv_path), marks)
+            problems += notes
         else:
-            problems.append(
-                Problem(
-                    "no-table",
-                    f"there is no table {name}; it is read as empty",
-                    None,
-                    None,
-                    Location(str(folder)),
-                    "note",
-                )
-            )
-            frames[name] = _empty(name)
-    today = today or date.today()
-    frames["findings"] = check_findings(frames["findings"], files["findings"], marks, frozenset(extra_tests))
-    check_across(frames, files, marks, today)
+            told = f"there is no table {name}; it is read as empty"
+            problems.append(Problem("no-table", told, None, None, Location(str(folder)), "note"))
+            frames[name] = _empty(columns)
+    return Loaded(folder, MappingProxyType(frames), MappingProxyType(files), tuple(problems), tuple(rejected))
+
+
+def check_record(loaded: Loaded, marks: Marks, today: date, extra_tests: frozenset[str]) -> Record:
+    """The tables compared with each other; marked lines are set aside."""
+    frames = dict(loaded.frames)
+    frames["findings"] = check_findings(frames["findings"], loaded.files["findings"], marks, extra_tests)
+    check_across(frames, loaded.files, marks, today)
+    problems, rejected = list(loaded.problems), list(loaded.rejected)
+    problems += check_sealed(loaded.folder, loaded.files, marks)
     tables: dict[str, pl.DataFrame] = {}
+    links: dict[str, pl.DataFrame] = {}
     for name, frame in frames.items():
-        bad = marks.rows(name)
-        gone = frame.filter(pl.col(LINE).is_in(list(bad)))
-        rejected += _rejected(gone, name, bad)
-        keep = [*schema(name), *(EXTRA_FINDING_COLUMNS if name == "findings" else ())]
-        tables[name] = frame.filter(~pl.col(LINE).is_in(list(bad))).select(keep)
+        kept, gone = marks.split(name, frame)
+        rejected += rejected_rows(name, _with_text(gone))
+        tables[name] = kept.select(*schema(name), *(column.name for column in KEPT.get(name, ())))
+        disputed = links_of(gone)
+        if disputed.height:
+            links[name] = disputed
     problems += marks.problems
-    order = {str(folder / f"{name}.csv"): at for at, name in enumerate(TABLES)}
-    problems.sort(key=lambda item: (order.get(item.location.file or "", 99), item.location.line or 0))
-    return Record(MappingProxyType(tables), tuple(problems), tuple(rejected))
+    order = {file: at for at, file in enumerate(loaded.files.values())}
+    problems.sort(key=lambda item: (order.get(item.location.file or "", -1), item.location.line or 0))
+    rejected.sort(key=lambda item: (order[loaded.files[item.table]], item.line))
+    return Record(
+        MappingProxyType(tables), tuple(problems), tuple(rejected), unusable_corrections=MappingProxyType(links)
+    )
 
 
-def _check_names(folder: Path) -> None:
+def _check_folder(folder: Path) -> None:
     """A table under another name would be read as empty: its events would count as absent."""
-    there = {path.stem for path in folder.iterdir() if path.suffix.casefold() in (".csv", ".parquet")}
+    right = "a folder with subjects.csv"
+    if not folder.is_dir():
+        raise TrialrunError(Problem("no-directory", "no such record directory", str(folder), right))
+    there = {path.name for path in folder.iterdir() if path.suffix.casefold() in (".csv", ".parquet")}
+    allowed = {f"{name}{ending}" for name in TABLES for ending in (".csv", ".parquet")}
     problems = []
-    for stem in sorted(there - set(TABLES)):
-        meant = get_close_matches(stem.casefold().replace("-", "_").replace(" ", "_"), TABLES, n=1, cutoff=0.75)
-        right = meant[0] if meant else "one of " + ", ".join(TABLES)
+    for name in sorted(there - allowed - {LEDGER, f"{REJECTED}.csv"}):
+        stem = Path(name).stem.casefold().replace("-", "_").replace(" ", "_")
+        meant = get_close_matches(stem, TABLES, n=1, cutoff=0.75)
+        expected = f"{meant[0]}{Path(name).suffix.casefold()}" if meant else "one of " + ", ".join(TABLES)
         message = "a file that is no table of a record"
-        problems.append(Problem("unknown-table", message, stem, right, Location(str(folder))))
+        problems.append(Problem("unknown-table", message, name, expected, Location(str(folder))))
+    for name in TABLES:
+        if {f"{name}.csv", f"{name}.parquet"} <= there:
+            message, found = f"the table {name} is there twice", f"{name}.csv and {name}.parquet"
+            problems.append(Problem("table-twice", message, found, "one of them", Location(str(folder))))
+    if not {"subjects.csv", "subjects.parquet"} & there:
+        found = ", ".join(sorted(there)[:10]) or "no table"
+        message = "the record has no subjects table"
+        problems.append(Problem("no-subjects", message, found, "subjects.csv", Location(str(folder))))
     if problems:
         raise TrialrunError(problems)
 
 
-def _rejected(gone: pl.DataFrame, name: str, bad: Mapping[int, list[str]]) -> list[Rejected]:
-    if "subject" not in gone.columns:
-        gone = gone.with_columns(subject=pl.lit(None, dtype=pl.String))
-    return [
-        Rejected(name, line, raw or "", "; ".join(bad[line]), subject)
-        for line, raw, subject in gone.select(LINE, RAW, "subject").iter_rows()
-    ]
-
-
-def _empty(name: str) -> pl.DataFrame:
-    return pl.DataFrame(schema={**schema(name), LINE: pl.Int64(), RAW: pl.String()})
-
-
-def _read_parquet(path: Path, name: str, columns: Sequence[Column]) -> pl.DataFrame:
-    """A typed table; its "line" is the row number counted from 1."""
-    try:
-        frame = pl.read_parquet(path)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise TrialrunError(
-            Problem("unreadable-table", "not a Parquet file", str(error)[:80], None, Location(str(path)))
-        ) from None
-    known = [column.name for column in columns]
-    unknown = [column for column in frame.columns if column not in (*known, *EXTRA_FINDING_COLUMNS)]
-    missing = [column.name for column in columns if column.required and column.name not in frame.columns]
-    if unknown or missing:
-        message = f"unknown columns {unknown}" if unknown else f"missing columns {missing}"
-        raise TrialrunError(
-            Problem("columns", message, ", ".join(frame.columns), ", ".join(known), Location(str(path)))
-        )
-    try:
-        typed = frame.select(
-            [
-                pl.col(column.name).cast(column.dtype) if column.name in frame.columns
-                else pl.lit(None, dtype=column.dtype).alias(column.name)
-                for column in columns
-            ]
-        )  # fmt: skip
-    except pl.exceptions.PolarsError as error:
-        raise TrialrunError(
-            Problem("column-type", "a column has the wrong type", str(error)[:120], None, Location(str(path)))
-        ) from None
-    return typed.with_columns(
-        pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias(LINE), pl.lit(None, dtype=pl.String).alias(RAW)
+def _empty(columns: Sequence[Column]) -> pl.DataFrame:
+    return pl.DataFrame(
+        schema={**{column.name: column.dtype for column in columns}, LINE: pl.Int64(), RAW: pl.String()}
     )
 
 
-def _type_columns(sheet: Sheet, name: str, columns: Sequence[Column], file: str, marks: Marks) -> pl.DataFrame:
+def _with_text(gone: pl.DataFrame) -> pl.DataFrame:
+    """Rows of a Parquet table that are set aside have no line of text: their cells as JSON stand for it."""
+    if not gone.height or not gone[RAW].is_null().any():
+        return gone
+    cells = [column for column in gone.columns if column not in (LINE, RAW, "why")]
+    as_json = pl.struct(pl.col(cells).cast(pl.String)).struct.json_encode()
+    return gone.with_columns(pl.coalesce(pl.col(RAW), as_json).alias(RAW))
+
+
+def _read_parquet(path: Path, name: str, columns: Sequence[Column], marks: Marks) -> pl.DataFrame:
+    """A typed table; its "line" is the row number counted from 1."""
+    where = Location(str(path))
+    try:
+        frame = pl.read_parquet(path)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        told = "not a Parquet file, or cut"
+        raise TrialrunError(Problem("unreadable-table", told, str(error)[:80], None, where)) from None
+    known = [column.name for column in columns]
+    unknown = [column for column in frame.columns if column not in known]
+    missing = [column.name for column in columns if column.required and column.name not in frame.columns]
+    if unknown or missing:
+        message = f"unknown columns {unknown}" if unknown else f"missing columns {missing}"
+        raise TrialrunError(Problem("columns", message, ", ".join(frame.columns), ", ".join(known), where))
+    try:
+        typed = frame.select(
+            pl.col(column.name).cast(column.dtype) if column.name in frame.columns
+            else pl.lit(None, dtype=column.dtype).alias(column.name)
+            for column in columns
+        )  # fmt: skip
+    except pl.exceptions.PolarsError as error:
+        told = "a column has the wrong type"
+        raise TrialrunError(Problem("column-type", told, str(error)[:120], None, where)) from None
+    typed = typed.with_columns(pl.col(pl.Float64).fill_nan(None)).with_columns(
+        pl.int_range(1, pl.len() + 1, dtype=pl.Int64).alias(LINE), pl.lit(None, dtype=pl.String).alias(RAW)
+    )
+    place = Place(name, str(path))
+    for column in columns:
+        if column.required:
+            _check_filled(typed, column, place, marks)
+        if column.dtype == pl.Float64:
+            endless = typed.filter(pl.col(column.name).is_infinite())
+            marks.add(name, str(path), endless, "not-a-number", f"{column.name} is infinite", None, "a number")
+        if column.codes is not None:
+            typed = typed.with_columns(read_codes(typed, column.name, column.codes, place, marks).alias(column.name))
+    return typed
+
+
+def _type_columns(
+    sheet: Sheet, name: str, columns: Sequence[Column], file: str, marks: Marks
+) -> tuple[pl.DataFrame, list[Problem]]:
     """Strings to the types of the table; what does not read is marked with its line."""
     if not sheet.rows.width:
-        return _empty(name)
+        return _empty(columns), []
     rows = sheet.rows
-    typed: list[pl.Expr | pl.Series] = []
+    notes = []
+    numeric = [column.name for column in columns if column.dtype == pl.Float64 and column.name in rows.columns]
+    place = Place(name, file, sheet.delimiter != ",")
+    if place.decimal_comma and has_decimal_comma(rows, numeric):
+        notes.append(Problem("decimal-comma", "read with decimal comma", None, None, Location(file), "note"))
+    typed: list[pl.Series] = []
     for column in columns:
         if column.name not in rows.columns:
-            typed.append(pl.lit(None, dtype=column.dtype).alias(column.name))
+            typed.append(pl.repeat(None, rows.height, dtype=column.dtype, eager=True).alias(column.name))
             continue
-        text = rows[column.name]
         if column.required:
-            marks.add(
-                name,
-                file,
-                rows.filter(text.is_null())[LINE],
-                "missing-value",
-                f"{column.name} is empty",
-                None,
-                column.meaning,
-            )
-        values = _convert(text, column, sheet.decimal_comma)
-        failed = text.is_not_null() & values.is_null()
-        expected = {pl.Date(): "a date such as 2007-03-01", pl.Float64(): "a number", pl.Time(): "a time such as 14:30"}
-        for line, found in rows.filter(failed).select(LINE, column.name).iter_rows():
-            what = "date" if column.dtype == pl.Date else "time" if column.dtype == pl.Time else "number"
-            message = f"{column.name} is not a {what}"
-            marks.add(name, file, [line], f"not-a-{what}", message, repr(found), expected.get(column.dtype))
-        typed.append(values.alias(column.name))
-    return rows.select([*typed, pl.col(LINE), pl.col(RAW)])
+            _check_filled(rows, column, place, marks)
+        typed.append(_convert(rows, column, place, marks).alias(column.name))
+    return pl.DataFrame([*typed, rows[LINE], rows[RAW]]), notes
 
 
-def _convert(text: pl.Series, column: Column, decimal_comma: bool) -> pl.Series:
+def _check_filled(rows: pl.DataFrame, column: Column, place: Place, marks: Marks) -> None:
+    empty = rows.filter(pl.col(column.name).is_null())
+    marks.add(place.table, place.file, empty, "missing-value", f"{column.name} is empty", None, column.meaning)
+
+
+def _convert(rows: pl.DataFrame, column: Column, place: Place, marks: Marks) -> pl.Series:
     if column.dtype == pl.Date:
-        full = text.str.contains(r"^\d{4}-\d{2}-\d{2}$").fill_null(False)
-        return text.set(~full, None).str.to_date("%Y-%m-%d", strict=False)
+        return read_dates(rows, column.name, place, marks)
     if column.dtype == pl.Time:
-        padded = text.str.replace(r"^(\d{2}:\d{2})$", "$1:00")
-        return padded.str.to_time("%H:%M:%S", strict=False)
+        return read_times(rows, column.name, place, marks)
     if column.dtype == pl.Float64:
-        plain = text.str.replace(",", ".", literal=True) if decimal_comma else text
-        number = plain.str.contains(r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$").fill_null(False)
-        return plain.set(~number, None).cast(pl.Float64, strict=False)
-    return text
+        return read_numbers(rows, column.name, place, marks)
+    if column.codes is not None:
+        return read_codes(rows, column.name, column.codes, place, marks)
+    return rows[column.name]

@@ -12,8 +12,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from trialrun.record.files import LINE, RAW, Rejected, read_sheet
-from trialrun.record.marks import Marks
+from trialrun.record.cells import Place, has_decimal_comma, read_codes, read_dates, read_numbers
+from trialrun.record.files import read_sheet
+from trialrun.record.marks import LINE, RAW, Marks, Rejected, literal, rejected_rows
+from trialrun.vocab.codes import SEX, YES_NO
 from trialrun.vocab.problems import Location, Problem, TrialrunError, has_errors
 from trialrun.vocab.tests import Test, find_test, nearest
 from trialrun.vocab.units import convert, find_unit
@@ -22,7 +24,8 @@ FloatArray = NDArray[np.float64]
 
 _HEADER = re.compile(r"(?P<name>.*?)(?:\s+(?P<limit>ULN|LLN))?(?:\s*\[(?P<unit>[^\]]*)\])?")
 _PERSON = ("subject", "sex", "birth_date", "date", "consented")
-_YES, _NO = ("yes", "y", "true", "1"), ("no", "n", "false", "0")
+_AGE = re.compile(r"age(?:\s*\[(?P<unit>[^\]]*)\])?")
+_OLDEST = 125.0  # years; assumed bound for slips of the pen
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,44 +65,44 @@ def read_screening(path: Path | str, today: date | None = None) -> Screening:
     if not file.is_file():
         raise TrialrunError(Problem("no-file", "no such file", str(path), "a CSV file with one row a person"))
     sheet = read_sheet(file, "screening", None, ["subject"])
-    if not sheet.rows.width:
-        raise TrialrunError([item for item in sheet.problems if item.severity == "error"] or list(sheet.problems))
+    if not sheet.usable:
+        raise TrialrunError([item for item in sheet.problems if item.severity != "note"])
     rows, marks = sheet.rows, Marks()
     columns, problems = _columns([name for name in rows.columns if name not in (LINE, RAW)], str(file))
     if has_errors(problems):
         raise TrialrunError(problems)
-    name = str(file)
+    place = Place("screening", str(file), sheet.delimiter != ",")
+    numeric = [column.header for column in columns if column.test.kind == "number"]
+    if place.decimal_comma and has_decimal_comma(rows, numeric):
+        problems.append(Problem("decimal-comma", "read with decimal comma", None, None, Location(str(file)), "note"))
     twice = rows.filter(pl.col("subject").is_null() | ~pl.col("subject").is_first_distinct())
-    marks.add(
-        "screening", name, twice[LINE], "subject-twice", "the subject is missing or stands twice", None, "one row each"
-    )
+    message = "the subject is missing or stands twice"
+    marks.add("screening", place.file, twice, "subject-twice", message, "{subject}", "one row each")
     values: dict[str, FloatArray] = {}
     limits: dict[str, dict[str, FloatArray]] = {"LLN": {}, "ULN": {}}
     for column in columns:
-        read = _read_column(rows, column, name, marks, sheet.decimal_comma)
+        read = _read_column(rows, column, place, marks)
         if column.limit is None:
             values[column.test.name] = read
         else:
             limits[column.limit][column.test.name] = read
-    _check_limits(rows, limits, name, marks)
-    age = _age(rows, name, marks, today or date.today(), sheet.decimal_comma)
-    consented = _truth(rows, "consented", name, marks) if "consented" in rows.columns else np.full(rows.height, np.nan)
-    bad = marks.rows("screening")
-    keep = ~rows[LINE].is_in(list(bad)).to_numpy()
-    gone = [
-        Rejected("screening", line, raw, "; ".join(bad[line]))
-        for line, raw in rows.select(LINE, RAW).iter_rows()
-        if line in bad
-    ]
+    _check_limits(rows, limits, place, marks)
+    age = _age(rows, place, marks, today or date.today())
+    consented = _truth(rows, "consented", place, marks) if "consented" in rows.columns else np.full(rows.height, np.nan)
+    if "sex" in rows.columns:
+        read_codes(rows, "sex", SEX, place, marks)
+    kept, gone = marks.split("screening", rows)
+    keep = rows[LINE].is_in(kept[LINE].implode()).to_numpy()
+    rejected = sorted([*sheet.rejected, *rejected_rows("screening", gone)], key=lambda item: item.line)
     return Screening(
-        subjects=tuple(rows.filter(pl.Series(keep))["subject"].to_list()),
+        subjects=tuple(kept["subject"].to_list()),
         values={key: column[keep] for key, column in values.items()},
         low={key: column[keep] for key, column in limits["LLN"].items()},
         high={key: column[keep] for key, column in limits["ULN"].items()},
         age=age[keep],
         consented=consented[keep],
         problems=(*sheet.problems, *problems, *marks.problems),
-        rejected=(*sheet.rejected, *gone),
+        rejected=tuple(rejected),
     )
 
 
@@ -109,7 +112,11 @@ def _columns(header: list[str], file: str) -> tuple[list[_Column], list[Problem]
     where = Location(file, 1)
     for text in header:
         match = _HEADER.fullmatch(text)
-        if text in _PERSON or match is None or match["name"] == "age":
+        age = _AGE.fullmatch(text)
+        if age is not None and age["unit"] not in (None, "a", "years", "year", "y", "yr"):
+            told = "age in a unit that is not understood"
+            problems.append(Problem("unknown-unit", told, repr(text), "age [a], in years", where))
+        if text in _PERSON or match is None or age is not None:
             continue
         test = find_test(match["name"])
         if test is None:
@@ -141,119 +148,70 @@ def _columns(header: list[str], file: str) -> tuple[list[_Column], list[Problem]
     return found, problems
 
 
-def _numbers(rows: pl.DataFrame, column: str, file: str, marks: Marks, decimal_comma: bool) -> FloatArray:
-    text = rows[column].str.replace(",", ".", literal=True) if decimal_comma else rows[column]
-    number = text.str.contains(r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$").fill_null(False)
-    for line, found in rows.filter(text.is_not_null() & ~number).select(LINE, column).iter_rows():
-        marks.add(
-            "screening", file, [line], "not-a-number", f"{column} is not a number", repr(found), "a number or nothing"
-        )
-    values = text.set(~number, None).cast(pl.Float64)
-    return np.array(values.fill_null(float("nan")).to_numpy(), dtype=np.float64)
+def _numbers(rows: pl.DataFrame, column: str, place: Place, marks: Marks) -> FloatArray:
+    numbers = read_numbers(rows, column, place, marks)
+    return np.array(numbers.fill_null(float("nan")).to_numpy(), dtype=np.float64)
 
 
-def _truth(rows: pl.DataFrame, column: str, file: str, marks: Marks) -> FloatArray:
-    said = rows[column].str.to_lowercase()
-    known = said.is_in([*_YES, *_NO]).fill_null(False)
-    for line, found in rows.filter(said.is_not_null() & ~known).select(LINE, column).iter_rows():
-        marks.add(
-            "screening",
-            file,
-            [line],
-            "not-yes-or-no",
-            f"{column} is neither yes nor no",
-            repr(found),
-            "yes, no or nothing",
-        )
-    truth = said.is_in(list(_YES)).fill_null(False).to_numpy().astype(np.float64)
-    return np.where(known.to_numpy(), truth, np.nan)
+def _truth(rows: pl.DataFrame, column: str, place: Place, marks: Marks) -> FloatArray:
+    said = read_codes(rows, column, YES_NO, place, marks)
+    truth = said.replace_strict({"Y": 1.0, "N": 0.0}, default=float("nan"), return_dtype=pl.Float64)
+    return np.array(truth.fill_null(float("nan")).to_numpy(), dtype=np.float64)
 
 
-def _read_column(rows: pl.DataFrame, column: _Column, file: str, marks: Marks, decimal_comma: bool) -> FloatArray:
+def _read_column(rows: pl.DataFrame, column: _Column, place: Place, marks: Marks) -> FloatArray:
     test = column.test
     if test.kind != "number":
-        return _truth(rows, column.header, file, marks)
-    numbers = _numbers(rows, column.header, file, marks, decimal_comma)
-    values = convert(numbers, column.unit or "1", test.unit or "1", test.name) if column.unit else numbers
+        return _truth(rows, column.header, place, marks)
+    numbers = _numbers(rows, column.header, place, marks)
+    values = convert(numbers, column.unit, test.unit or "1", test.name) if column.unit else numbers
     low = -np.inf if test.low is None else test.low
     high = np.inf if test.high is None else test.high
     with np.errstate(invalid="ignore"):
         far = (values < low) | (values > high)
-    for line, found in rows.filter(pl.Series(far)).select(LINE, column.header).iter_rows():
-        expected = f"{low:g} to {high:g} {test.unit}; check unit and decimal point"
-        marks.add(
-            "screening",
-            file,
-            [line],
-            "implausible-value",
-            f"{column.header} is outside what is possible",
-            found,
-            expected,
-        )
+    outside = rows.select(LINE, _found=column.header).filter(pl.Series(far))
+    expected = literal(f"{low:g} to {high:g} {test.unit}; check unit and decimal point")
+    message = f"{column.header} is outside what is possible"
+    marks.add(place.table, place.file, outside, "implausible-value", message, "{_found}", expected)
     return values
 
 
-def _check_limits(rows: pl.DataFrame, limits: Mapping[str, Mapping[str, FloatArray]], file: str, marks: Marks) -> None:
+def _check_limits(
+    rows: pl.DataFrame, limits: Mapping[str, Mapping[str, FloatArray]], place: Place, marks: Marks
+) -> None:
     for name, low in limits["LLN"].items():
         high = limits["ULN"].get(name)
         if high is not None:
-            lines = rows.filter(pl.Series(low > high))[LINE]
-            marks.add(
-                "screening",
-                file,
-                lines,
-                "limits-reversed",
-                f"the lower limit of {name} is above the upper",
-                None,
-                "LLN below ULN",
-            )
+            with np.errstate(invalid="ignore"):
+                reversed_ = rows.filter(pl.Series(low > high))
+            message = f"the lower limit of {name} is above the upper"
+            marks.add(place.table, place.file, reversed_, "limits-reversed", message, None, "LLN below ULN")
 
 
-def _age(rows: pl.DataFrame, file: str, marks: Marks, today: date, decimal_comma: bool) -> FloatArray:
+def _age(rows: pl.DataFrame, place: Place, marks: Marks, today: date) -> FloatArray:
     """Age in years: stated, or from the date of birth on the day of screening (`date`, else `today`)."""
-    stated = next((column for column in rows.columns if column.split("[")[0].strip() == "age"), None)
-    if stated is not None:
-        age = _numbers(rows, stated, file, marks, decimal_comma)
-        with np.errstate(invalid="ignore"):
-            far = (age < 0) | (age > 130)
-        lines = rows.filter(pl.Series(far))[LINE]
-        marks.add(
-            "screening", file, lines, "implausible-value", "age is outside what is possible", None, "0 to 130 years"
-        )
-        return age
-    if "birth_date" not in rows.columns:
-        return np.full(rows.height, np.nan)
-    born = _dates(rows, "birth_date", file, marks)
-    seen = (
-        _dates(rows, "date", file, marks)
-        if "date" in rows.columns
-        else pl.repeat(today, rows.height, dtype=pl.Date, eager=True)
-    )
+    every = pl.repeat(None, rows.height, dtype=pl.Date, eager=True)
+    born = read_dates(rows, "birth_date", place, marks) if "birth_date" in rows.columns else every
+    seen = read_dates(rows, "date", place, marks) if "date" in rows.columns else every.fill_null(today)
     late = rows.filter(
         (seen > today).fill_null(False) | (born > today).fill_null(False) | (born > seen).fill_null(False)
     )
-    marks.add(
-        "screening",
-        file,
-        late[LINE],
-        "date-order",
-        "a date is before birth or after today",
-        None,
-        "birth, then screening, then today",
-    )
+    message, right = "a date is before birth or after today", f"birth, then screening, up to {today}"
+    marks.add(place.table, place.file, late, "date-order", message, None, right)
     birthday = (seen.dt.month() > born.dt.month()) | (
         (seen.dt.month() == born.dt.month()) & (seen.dt.day() >= born.dt.day())
     )
     years = seen.dt.year() - born.dt.year() - (~birthday).cast(pl.Int32)
-    return np.array(years.cast(pl.Float64).fill_null(float("nan")).to_numpy(), dtype=np.float64)
-
-
-def _dates(rows: pl.DataFrame, column: str, file: str, marks: Marks) -> pl.Series:
-    text = rows[column]
-    full = text.str.contains(r"^\d{4}-\d{2}-\d{2}$").fill_null(False)
-    dates = text.set(~full, None).str.to_date("%Y-%m-%d", strict=False)
-    for line, found in rows.filter(text.is_not_null() & dates.is_null()).select(LINE, column).iter_rows():
-        marks.add(
-            "screening", file, [line], "not-a-date", f"{column} is not a date", repr(found), "a date such as 2007-03-01"
-        )
-    return dates
+    reckoned = np.array(years.cast(pl.Float64).fill_null(float("nan")).to_numpy(), dtype=np.float64)
+    header = next((column for column in rows.columns if _AGE.fullmatch(column)), None)
+    age = reckoned if header is None else _numbers(rows, header, place, marks)
+    with np.errstate(invalid="ignore"):
+        far, apart = (age < 0) | (age > _OLDEST), np.abs(age - reckoned) >= 1.0
+    message, right = "age is outside what is possible", f"0 to {_OLDEST:g} years"
+    marks.add(place.table, place.file, rows.filter(pl.Series(far)), "implausible-value", message, None, right)
+    if header is not None:
+        strange = rows.filter(pl.Series(apart)).with_columns(_age=pl.col(header))
+        message, right = "the age is not that of the date of birth", "one of them, or both alike"
+        marks.add(place.table, place.file, strange, "contradiction", message, "{_age}, born {birth_date}", right)
+        age = np.where(np.isnan(age), reckoned, age)
+    return age

@@ -8,19 +8,24 @@ from types import MappingProxyType
 
 import polars as pl
 
+from trialrun.vocab.codes import DECISION, DISPOSITION, SEX, YES_NO
+
+Codes = Mapping[str, tuple[str, ...]]
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: its Polars type, whether a line must have it, and what it means."""
+    """One column: its Polars type, whether a line must have it, what it means, and its code list where it has one."""
 
     name: str
     dtype: pl.DataType
     required: bool
     meaning: str
+    codes: Codes | None = None
 
 
-def _text(name: str, meaning: str, required: bool = False) -> Column:
-    return Column(name, pl.String(), required, meaning)
+def _text(name: str, meaning: str, required: bool = False, codes: Codes | None = None) -> Column:
+    return Column(name, pl.String(), required, meaning, codes)
 
 
 def _date(name: str, meaning: str, required: bool = False) -> Column:
@@ -45,7 +50,7 @@ TABLES: Mapping[str, tuple[Column, ...]] = MappingProxyType(
             _ENTRY,
             _SUBJECT,
             _text("site", "site identifier", required=True),
-            _text("sex", "F, M, U (CDISC SEX)", required=True),
+            _text("sex", "sex (CDISC SEX)", required=True, codes=SEX),
             _date("birth_date", "date of birth", required=True),
             *_CORRECTION,
         ),
@@ -95,8 +100,8 @@ TABLES: Mapping[str, tuple[Column, ...]] = MappingProxyType(
             _date("end_date", "end; empty: going on"),
             _text("term", "event term", required=True),
             _number("grade", "severity grade 1 to 5", required=True),
-            _text("serious", "Y, N"),
-            _text("related", "Y, N"),
+            _text("serious", "whether it is serious (ICH E2A)", codes=YES_NO),
+            _text("related", "whether it may be due to the study drug", codes=YES_NO),
             *_CORRECTION,
         ),
         "concomitant": (
@@ -114,7 +119,7 @@ TABLES: Mapping[str, tuple[Column, ...]] = MappingProxyType(
             _ENTRY,
             _SUBJECT,
             _date("date", "when it happened", required=True),
-            _text("event", "enrolled, treatment discontinued, study discontinued, death, completed", required=True),
+            _text("event", "what happened to the subject", required=True, codes=DISPOSITION),
             _text("reason", "disposition reason of the protocol"),
             *_CORRECTION,
         ),
@@ -129,7 +134,7 @@ TABLES: Mapping[str, tuple[Column, ...]] = MappingProxyType(
             _ENTRY,
             _SUBJECT,
             _date("date", "day the decision is for", required=True),
-            _text("action", "dose, step up, stay, hold, resume, reduce, stop, undetermined", required=True),
+            _text("action", "what was decided", required=True, codes=DECISION),
             _number("dose", "dose decided, a day; empty where none is"),
             _text("unit", "unit of the dose"),
             _text("version", "protocol version that decided", required=True),
@@ -138,6 +143,17 @@ TABLES: Mapping[str, tuple[Column, ...]] = MappingProxyType(
             _text("waits_for", "what an undetermined decision waits for"),
             *_CORRECTION,
         ),
+    }
+)
+
+
+# Written and read beside the columns above: what was entered, where the line is in the unit of the test by now.
+KEPT: Mapping[str, tuple[Column, ...]] = MappingProxyType(
+    {
+        "findings": (
+            _number("value_as_recorded", "the result as it was entered, where `value` was converted"),
+            _text("unit_as_recorded", "the unit as it was entered"),
+        )
     }
 )
 
