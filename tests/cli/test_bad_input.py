@@ -172,6 +172,16 @@ def test_a_bad_call_ends_with_2_and_says_what_would_be_right(
     assert not os.listdir(tmp_path)
 
 
+def test_a_candidate_with_a_cell_that_does_not_read_is_told_and_the_others_are_screened(tmp_path: Path) -> None:
+    text = "subject,age [a],neutrophils [x10^9/L]\nA,60,1.5\nA,61,2\nB,abc,3\nC,40,low\nD,50,0.4\n"
+    (tmp_path / "candidates.csv").write_text(text)
+    code, out, said = call("screen", STUDY, str(tmp_path / "candidates.csv"), "--format", "csv")
+    found = {row["subject"]: row["verdict"] for row in csv.DictReader(StringIO(out))}
+    assert code == 1
+    assert found == {"A": "undetermined", "D": "not eligible"}
+    assert all(f"candidates.csv:{line}" in said for line in (3, 4, 5))
+
+
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     there = str(tmp_path / "file" / "folder")

@@ -91,7 +91,7 @@ def decide_on(protocol: Protocol, record: Record, subject: str, on: date, under:
     if name is None or name not in protocol.versions:
         reason = "no protocol version holds" if name is None else f"the protocol file has no version {name!r}"
         return undecided(protocol.study.id, known.content_hash, subject, on, because, reason, holds.missing)
-    lost = _set_aside(known, subject)
+    lost = _set_aside(known, subject, on)
     if lost:
         said = "lines about the subject were set aside; without them the dose is withheld"
         return undecided(protocol.study.id, known.content_hash, subject, on, because, said, lost)
@@ -107,14 +107,15 @@ def decide_on(protocol: Protocol, record: Record, subject: str, on: date, under:
     return _certificate(protocol, known, subject, on, because, followed)
 
 
-def _set_aside(record: Record, subject: str) -> tuple[str, ...]:
+def _set_aside(record: Record, subject: str, on: date) -> tuple[str, ...]:
     """Lines that were not usable, may be about the subject, and whose absence would be read as an answer."""
     return tuple(
         f"line {item.line} of {item.table} ({item.why})"
         for item in record.rejected
         if item.table in NEEDED
-        and "the same line stands twice" not in item.why
-        and getattr(item, "subject", None) in (None, subject)
+        and not item.copy
+        and item.subject in (None, subject)
+        and (item.known is None or item.known <= on)
     )
 
 

@@ -26,6 +26,14 @@ class Place:
     decimal_comma: bool = False
 
 
+_FOUND = "{_found!r}"
+
+
+def _found(rows: pl.DataFrame, column: str) -> pl.DataFrame:
+    """The rows with what stands in a column: a header such as `creatinine [mg/dL]` is no name for a template."""
+    return rows.with_columns(_found=pl.col(column))
+
+
 def read_dates(rows: pl.DataFrame, column: str, place: Place, marks: Marks) -> pl.Series:
     """A column of text as dates; only whole ISO 8601 dates are dates."""
     text = rows[column]
@@ -42,8 +50,8 @@ def read_dates(rows: pl.DataFrame, column: str, place: Place, marks: Marks) -> p
         )
         for holds, code, message in kinds:
             of_kind = failed.filter(holds)
-            found, right = f"{{{column}!r}}", "a date such as 2007-03-01"
-            marks.add(place.table, place.file, of_kind, code, message, found, right)
+            found, right = _FOUND, "a date such as 2007-03-01"
+            marks.add(place.table, place.file, _found(of_kind, column), code, message, found, right)
             failed = failed.join(of_kind.select(LINE), on=LINE, how="anti", maintain_order="left")
     return dates
 
@@ -55,7 +63,7 @@ def read_times(rows: pl.DataFrame, column: str, place: Place, marks: Marks) -> p
     exact = whole.str.contains(r"^\d{2}:\d{2}:\d{2}(\.\d+)?$").fill_null(False)
     times = whole.set(~exact, None).str.to_time("%H:%M:%S%.f", strict=False)
     failed = rows.filter(text.is_not_null() & times.is_null())
-    marks.add(place.table, place.file, failed, "not-a-time", f"{column} is not a time", f"{{{column}!r}}", "14:30")
+    marks.add(place.table, place.file, _found(failed, column), "not-a-time", f"{column} is not a time", _FOUND, "14:30")
     return times
 
 
@@ -75,15 +83,15 @@ def read_numbers(rows: pl.DataFrame, column: str, place: Place, marks: Marks) ->
         text = text.str.replace(",", ".", literal=True)
         plain = (plain | comma) & ~ambiguous
         right = "a number without a sign between thousands, such as 1234 or 1,2340"
-        marks.add(place.table, place.file, rows.filter(ambiguous), "ambiguous-number",
-                  f"{column} can be read as thousands or as a decimal", f"{{{column}!r}}", right)  # fmt: skip
+        marks.add(place.table, place.file, _found(rows.filter(ambiguous), column), "ambiguous-number",
+                  f"{column} can be read as thousands or as a decimal", _FOUND, right)  # fmt: skip
     numbers = text.set(~plain, None).cast(pl.Float64, strict=False)
     endless = numbers.is_infinite().fill_null(False)  # 1e999
     numbers = numbers.set(endless, None)
     failed = rows.filter(text.is_not_null() & numbers.is_null() & ~ambiguous)
     code, message = "not-a-number", f"{column} is not a number"
     right = "a number; an empty cell where it is not known"
-    marks.add(place.table, place.file, failed, code, message, f"{{{column}!r}}", right)
+    marks.add(place.table, place.file, _found(failed, column), code, message, _FOUND, right)
     return numbers
 
 
@@ -94,7 +102,7 @@ def read_codes(
     found = rows[column].str.to_lowercase().replace_strict(spellings(codes), default=None, return_dtype=pl.String)
     failed = rows.filter(rows[column].is_not_null() & found.is_null())
     message, right = f"{column} is not one of its codes", ", ".join(codes)
-    marks.add(place.table, place.file, failed, "unknown-value", message, f"{{{column}!r}}", right)
+    marks.add(place.table, place.file, _found(failed, column), "unknown-value", message, _FOUND, right)
     return found
 
 

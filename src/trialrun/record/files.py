@@ -12,7 +12,7 @@ from pathlib import Path
 import polars as pl
 
 from trialrun.record.marks import LINE, RAW, Rejected
-from trialrun.vocab.problems import Location, Problem, Severity
+from trialrun.vocab.problems import Location, Problem, Severity, TrialrunError
 
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 _CONTROL = r"[\x00-\x08\x0e-\x1f]"
@@ -44,7 +44,12 @@ class Text:
 
 def read_text(path: Path) -> Text:
     """The lines of a file; whatever its bytes, they become text and how they were read is said."""
-    text, problems = _decode(path.read_bytes(), str(path))
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        said, where = error.strerror or str(error), Location(str(path))
+        raise TrialrunError(Problem("unreadable-file", "the file cannot be read", said, "a file", where)) from None
+    text, problems = _decode(raw, str(path))
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     lines = text.split("\n")  # not splitlines, which parts a cell at U+2028 and its like
     ended = lines[-1] == ""
