@@ -124,7 +124,8 @@ def _beside_limma(values: np.ndarray, t: np.ndarray, ours: float) -> None:
         theirs = np.fromfile(answer)
     worst = float(np.max(np.abs(t / theirs[1:] - 1)))
     print(
-        f"  limma on the same numbers{theirs[0]:41.3f} s   peak {float(run.stdout):6.0f} MB   {theirs[0] / ours:.1f} x ours"
+        f"  limma on the same numbers{theirs[0]:41.3f} s   peak {float(run.stdout):6.0f} MB   "
+        f"{theirs[0] / ours:.1f} x ours"
     )
     print(f"  largest relative difference of t: {worst:.1e}")
     if worst > 1e-6:
