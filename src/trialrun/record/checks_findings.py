@@ -133,8 +133,8 @@ def _check_contradictions(frame: pl.DataFrame, file: str, marks: Marks) -> None:
     different = pl.struct("value", "text").n_unique().over(moment) > 1
     first = pl.struct(moment).is_first_distinct()
     later = twice.with_columns(_first=pl.col("entry").first().over(moment)).filter(different & ~first)
-    message = "another result of the same test at the same moment"
+    message = "another result of the same test at the same moment; the later line counts"
     right = "a time for each, or a correction that names entry {_first}"
     marks.add(
-        "findings", file, later, "two-results", message, "{value_as_recorded} {unit_as_recorded}", right, "warning"
+        "findings", file, later, "same-moment", message, "{value_as_recorded} {unit_as_recorded}", right, "warning"
     )

@@ -103,8 +103,5 @@ def _check_against_original(frame: pl.DataFrame, corrections: pl.DataFrame, name
     marks.add(name, file, early, "corrected-before-known", message, "{known}", right, "warning")
     if person:
         moved = pairs.filter(pl.col("subject") != pl.col("_subject"))
-        message, right = (
-            "a correction moves an entry to another subject",
-            "{_subject}, unless it was of another subject",
-        )
-        marks.add(name, file, moved, "corrects-another-subject", message, "{subject}", right, "warning")
+        message, right = "it corrects an entry of another subject", "an entry of {subject}"
+        marks.add(name, file, moved, "corrects-other", message, "{corrects!r} of {_subject}", right)

@@ -113,7 +113,8 @@ def read_sheet(path: Path, table: str, columns: Sequence[str] | None, required: 
     filled = [index for index, part in enumerate(lines) if part.strip()]
     if not filled:
         told = Problem("empty-file", "the file is empty", None, "a header line and data lines", Location(name))
-        return Sheet(pl.DataFrame(), (), (*problems, told), usable=False)
+        whole = Rejected(table, 1, "", "the file is empty")
+        return Sheet(pl.DataFrame(), (whole,), (*problems, told), usable=False)
     head, delimiter = filled[0], None
     if lines[head].lower().startswith("sep=") and len(lines[head].rstrip(",;")) <= 5 and len(filled) > 1:
         delimiter, head = lines[head][4:5] or None, filled[1]
@@ -126,7 +127,7 @@ def read_sheet(path: Path, table: str, columns: Sequence[str] | None, required: 
     problems += wrong
     if wrong:
         why = "the header of the file is not usable"
-        rejected = [Rejected(table, at + 1, lines[at], why) for at in filled if at > head]
+        rejected = [Rejected(table, at + 1, lines[at], why) for at in filled if at >= head]
         return Sheet(pl.DataFrame(), tuple(rejected), tuple(problems), delimiter, usable=False)
     rows, gone = _read_lines(lines[head + 1 :], head + 2, header, delimiter, text.ended)
     if not rows.height and not gone:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from trialrun.record.tables import TABLES
+from trialrun.record.tables import KEPT, TABLES, Column
 
 _TYPES = {pl.String(): "text", pl.Date(): "date (2007-03-01)", pl.Time(): "time (14:30)", pl.Float64(): "number"}
 
@@ -22,13 +22,31 @@ same tables.
 - Tests are named as in [terms](terms.md); codes (`NEUT`) and synonyms (`anc`) are understood. Values are converted to
   the unit of the test; a value without its unit is set aside.
 - A line that cannot be used is set aside with its file, line, what was found and what would be right; the rest is read.
+  A line that is only doubtful is used, with a warning. A correction that cannot be used still says that the line it
+  corrects is wrong: that line does not count from the day the correction was known.
+- Where two corrections name the same entry, the one known last counts, with a warning; better, the second corrects the
+  first.
+- Dates are whole and written year-month-day. In files parted by semicolon or tab a decimal comma is understood; 1,234,
+  which may be a thousand or a decimal, is set aside.
 - An empty cell is unknown. There is no code for missing.
 - A dose that was held or missed is a line in `exposures` with dose 0. A planned dosing day without a line is unknown,
   not 0.
 - An event that was not reported counts as absent only after a visit in `visits` whose plan asks for events.
 
 A small example, made up: `examples/records/lenalidomide-cll`.
+
+## The ledger
+
+`trialrun.record.seal(directory)` writes `ledger.csv`, a chain of SHA-256 hashes over every line, headers included; each
+reading of the record then verifies it. A line that was changed or inserted among sealed ones is set aside, a line that
+was removed is told, a line below the sealed ones is used with a warning until it is sealed. `append_entries` adds
+checked lines to a table, never touches earlier bytes, and extends the ledger. Whoever can write the directory can seal
+it anew: note `ledger_head(directory)` in another place now and then, and hand it to `verify_ledger`.
 """
+
+
+def _meaning(column: Column) -> str:
+    return column.meaning if column.codes is None else f"{column.meaning}: {', '.join(column.codes)}"
 
 
 def record_page() -> str:
@@ -37,7 +55,7 @@ def record_page() -> str:
     for name, columns in TABLES.items():
         parts.append(f"\n## {name}.csv\n\n| column | type | needed | meaning |\n|---|---|---|---|\n")
         parts += [
-            f"| `{column.name}` | {_TYPES[column.dtype]} | {'yes' if column.required else ''} | {column.meaning} |\n"
-            for column in columns
+            f"| `{column.name}` | {_TYPES[column.dtype]} | {'yes' if column.required else ''} | {_meaning(column)} |\n"
+            for column in (*columns, *KEPT.get(name, ()))
         ]
     return "".join(parts)
