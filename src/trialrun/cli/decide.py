@@ -94,11 +94,9 @@ def decide(
                 "subject": item.subject,
                 "decision": item.action,
                 "dose": None if item.dose is None else f"{item.dose:g} {item.unit}" if item.dose else "none",
-                "cycle": item.cycle,
-                "day": item.cycle_day,
+                "cycle.day": None if item.cycle is None else f"{item.cycle}.{item.cycle_day}",
                 "version": item.version,
-                "rule": item.rule,
-                "why": item.reason,
+                "why": item.reason if item.rule is None else f"{item.rule.replace('.', ' ')}: {item.reason}",
                 "waits for": "; ".join(item.waits_for) or None,
             }
             for item in certificates
