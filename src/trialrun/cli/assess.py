@@ -16,14 +16,16 @@ if TYPE_CHECKING:
 
 def assess(
     file: Annotated[Path, typer.Argument(help="YAML file with the key `situations:`", show_default=False)],
-    form: Annotated[Format, typer.Option("--format", help="what to print")] = Format.text,
+    why: Annotated[bool, typer.Option("--why", help="Everything that decided, is missing or would change it.")] = False,
+    form: Annotated[Format, typer.Option("--format", help="text for people, json or csv for programs.")] = Format.text,
 ) -> None:
     """Judge clinical situations by published criteria: CLL response, tumour lysis, haematological toxicity.
 
     The file lists situations under `situations:`, each with `id`, `standard` (iwCLL-2018, iwCLL-2008, NCI-WG-1996,
     Cairo-Bishop-2004, Howard-2011, iwCLL-haematologic-toxicity) and what was found. What is not mentioned is normal,
     absent and was assessed, unless it is listed under `not_done`. Counts are in 10^9/L, hb in g/dL, sizes in cm, urate
-    in umol/L, other chemistry in mmol/L. The answer names what decided, what is missing and what would change it.
+    in umol/L, other chemistry in mmol/L. One line answers a situation with its verdict and what decided; `--why` and
+    `--format json` add all that decided, what is missing and what would change it.
 
     Example: `trialrun assess examples/situations/worked.yaml --format json`
 
@@ -38,7 +40,7 @@ def assess(
         print_rows([_row(answer) for answer in answers], ["id", "verdict", "decided_by", "missing"], form)
     else:
         for answer in answers:
-            _print_text(answer)
+            _print_text(answer, why)
     if any(answer.problems for answer in answers):
         raise typer.Exit(1)
 
@@ -58,14 +60,19 @@ def _row(answer: Answer) -> dict[str, str]:
     }
 
 
-def _print_text(answer: Answer) -> None:
+def _print_text(answer: Answer, why: bool) -> None:
     if answer.problems:
         typer.echo(f"{answer.id}: not judged")
         for problem in answer.problems:
             typer.echo(f"  {problem.severity}: {problem}")
         return
-    typer.echo(f"{answer.id}: {_verdict(answer)}  ({answer.standard})")
     explanation = answer.explanation
+    if not why:
+        missing = f"; missing: {'; '.join(explanation.missing)}" if explanation.missing else ""
+        decided = "; ".join(explanation.decided_by)
+        typer.echo(f"{answer.id}: {_verdict(answer)} ({answer.standard}) decided by: {decided}{missing}")
+        return
+    typer.echo(f"{answer.id}: {_verdict(answer)} ({answer.standard})")
     for title, sentences in (
         ("decided by", explanation.decided_by),
         ("missing", explanation.missing),
