@@ -64,7 +64,7 @@ WITHHELD = {
     "a misspelt event": (_append("adverse_events.csv", "A9,EX-05,2007-09-16,,tumor flair,4,N,Y"), "tumor_flare"),
     "a grade that is none": (_append("adverse_events.csv", "A9,EX-05,2007-09-16,,tumor_flare,7,N,Y"), "line 4"),
     "an event without grade": (_append("adverse_events.csv", "A9,EX-05,2007-09-16,,tumor_flare,,N,Y"), "line 4"),
-    "an unknown disposition": (_append("dispositions.csv", "D9,EX-05,2007-09-16,dead,"), "line 9 of dispositions"),
+    "an unknown disposition": (_append("dispositions.csv", "D9,EX-05,2007-09-16,dead,"), "line 10 of dispositions"),
     "an impossible exposure": (
         _replace("exposures.csv", "2007-08-06,2007-08-26", "2007-08-06,2197-08-26"),
         "line 7 of exposures",
@@ -123,7 +123,7 @@ def test_a_second_result_of_the_same_moment_is_told(record: Path) -> None:
     _append("findings.csv", "F999,EX-01,2007-09-17,cycle_start,neutrophils,0.3,,x10^9/L,2.0,7.5,,,")(record)
     code, _, said = decisions(record)
     assert code == 1
-    assert "findings.csv:241" in said
+    assert "findings.csv:268" in said
 
 
 @pytest.mark.parametrize("name", ["finding.csv", "Findings.csv", "adverse-events.csv"])

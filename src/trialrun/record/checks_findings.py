@@ -51,6 +51,8 @@ def _check_group(group: pl.DataFrame, file: str, marks: Marks, extra_tests: froz
 
 def _check_number(group: pl.DataFrame, unit: str | None, test: Test, file: str, marks: Marks) -> pl.DataFrame:
     nothing = group.filter(pl.col("value").is_null() & pl.col("text").is_null())
+    if nothing.height:
+        nothing, _ = marks.split("findings", nothing)  # a value that did not read is told already
     right = "a number, or no line; the result counts as unknown"
     message = f"{test.name} has no value"
     marks.add("findings", file, nothing, "missing-value", message, None, right, "warning")
@@ -128,7 +130,8 @@ def _check_contradictions(frame: pl.DataFrame, file: str, marks: Marks) -> None:
     if keys.hash_rows().n_unique() == frame.height:
         return
     replaced = frame["corrects"].drop_nulls().implode()
-    left = frame.filter(~pl.col("entry").is_in(replaced).fill_null(False))
+    rival = pl.col("corrects").is_not_null() & ~pl.col("corrects").is_first_distinct()  # told with the corrections
+    left = frame.filter(~pl.col("entry").is_in(replaced).fill_null(False) & ~rival)
     twice = left.filter(pl.struct(moment).is_duplicated())
     different = pl.struct("value", "text").n_unique().over(moment) > 1
     first = pl.struct(moment).is_first_distinct()

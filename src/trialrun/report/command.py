@@ -49,7 +49,7 @@ def write_page(
                 "a directory that `trialrun simulate` or `trialrun compare` wrote, or a record directory",
             )
         )
-    record = read_record(directory)
+    record = read_record(directory).current
     run, plan = describe_record(record, directory, protocol)
     return write_record_report(run, record.tables, plan, path, progress, section), tuple(record.problems)
 
