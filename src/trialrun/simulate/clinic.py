@@ -27,18 +27,28 @@ class VirtualClinic:
     """n virtual subjects of a population; a `Source` for the engine.
 
     Subject i of this clinic is the virtual subject `first_subject + i` of the seed: the same person with the same luck
-    in whatever clinic, protocol version, chunk or thread. Of the treatments only allopurinol, hydration, rasburicase,
+    in whatever clinic, protocol version, chunk or thread. `index` (n,) names other subjects than the n from the first. Of the treatments only allopurinol, hydration, rasburicase,
     steroid and gcsf act on the model; other names are taken without effect. Memory is flat: about 4 kB a subject.
     """
 
-    def __init__(self, population: Population, n: int, seed: int, first_subject: int = 0, *, threads: int = 1) -> None:
+    def __init__(
+        self,
+        population: Population,
+        n: int,
+        seed: int,
+        first_subject: int = 0,
+        *,
+        threads: int = 1,
+        index: IntArray | None = None,
+    ) -> None:
         if n < 1 or first_subject < 0 or threads < 1:
             found = f"n = {n}, first_subject = {first_subject}, threads = {threads}"
             expected = "n and threads of 1 or more, first_subject of 0 or more"
             raise TrialrunError(Problem("no-subjects", "a clinic needs subjects", found, expected))
         self.population = population
         self.seed = seed
-        self.subjects = draw_subjects(population, seed, np.arange(first_subject, first_subject + n))
+        who = np.arange(first_subject, first_subject + n) if index is None else index
+        self.subjects = draw_subjects(population, seed, who)
         self._biology = Biology(self.subjects, threads)
         self._happenings = Happenings(population, seed, self.subjects, self._biology)
         self._laboratory = Laboratory(population, seed, self.subjects, self._biology, np.zeros(n))
