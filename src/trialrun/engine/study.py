@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -10,14 +11,15 @@ import numpy as np
 import polars as pl
 
 from trialrun.engine.recorded import NEEDED, name_events
+from trialrun.engine.source import FloatArray
 from trialrun.plan.calendar import plan_version
 from trialrun.protocol.version import Protocol, Version
 from trialrun.record import Record
-from trialrun.rules import TRUE, UNKNOWN, Explanation, History, evaluate, explain
+from trialrun.rules import TRUE, UNKNOWN, Columns, Explanation, History, Input, evaluate, explain
 from trialrun.vocab.problems import TrialrunError
 
-_ONE = np.zeros(1, dtype=np.int64)
-_DISEASE = ("progressive disease", "disease progression")  # a death with this reason is not one of toxicity
+# a death with one of these reasons is not one of toxicity
+_NOT_TOXIC = ("progressive disease", "disease progression", "death of another cause")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +70,12 @@ def check_study(protocol: Protocol, record: Record, on: date) -> tuple[StudyStat
         return ()
     version = protocol.version(approvals.sort("date", maintain_order=True)["version"][-1])
     counts = count_subjects(known, version, on)
+    spans = {name: np.array([float(count.fewest), float(count.most)]) for name, count in counts.items()}
     states = []
     for item in version.study_rules:
-        low, high = (_columns(item.criterion.rule.inputs, counts, end) for end in (0, 1))
-        fewest, most = (int(evaluate(item.criterion.rule, columns)[0]) for columns in (low, high))
-        told = explain(item.criterion.rule, low, 0)
+        columns = count_columns(item.criterion.rule.inputs, spans)
+        fewest, most = (int(verdict) for verdict in evaluate(item.criterion.rule, columns))
+        told = explain(item.criterion.rule, columns, 0)
         verdict = {TRUE: "true", UNKNOWN: "unknown"}.get(fewest, "false") if fewest == most else "unknown"
         doubts = [doubt for name in sorted(item.criterion.rule.terms) for doubt in counts[name].doubts]
         part = item.criterion.part
@@ -107,7 +110,7 @@ def count_subjects(known: Record, version: Version, on: date) -> dict[str, Count
     exposures, deaths = known.tables["exposures"], known.tables["dispositions"].filter(pl.col("event") == "death")
     deaths = deaths.filter(pl.col("date") <= on)
     open_deaths = deaths.filter(pl.col("reason").is_null() | pl.col("reason").str.to_lowercase().is_in(["death", ""]))
-    toxic = deaths.filter(~pl.col("reason").str.to_lowercase().is_in(_DISEASE).fill_null(False))
+    toxic = deaths.filter(~pl.col("reason").str.to_lowercase().is_in(_NOT_TOXIC).fill_null(False))
     lost = {
         table: tuple(f"line {item.line} of {table} ({item.why})" for item in known.rejected if item.table == table)
         for table in NEEDED
@@ -147,8 +150,11 @@ def _count(found: int, each: tuple[str, ...], lost: tuple[str, ...], everyone: i
     return Count(found, min(found + len(each) + len(lost), max(everyone, found)), (*each, *lost))
 
 
-def _columns(inputs: Any, counts: dict[str, Count], end: int) -> Any:
-    history = History(sorted(inputs, key=str), 1)
+def count_columns(inputs: Iterable[Input], counts: Mapping[str, FloatArray]) -> Columns:
+    """What a rule for the study is evaluated on: counts (m,) of subjects by study term, for m situations at once."""
+    size = max((count.size for count in counts.values()), default=0)
+    history = History(sorted(inputs, key=str), size)
+    rows = np.arange(size)
     for name, count in counts.items():
-        history.set_state(name, _ONE, np.array([float((count.fewest, count.most)[end])]))
-    return history.columns(0.0, _ONE)
+        history.set_state(name, rows, count)
+    return history.columns(0.0, rows)

@@ -60,7 +60,9 @@ class Setting:
     @property
     def terms(self) -> tuple[str, ...]:
         """The events of the versions, by name."""
-        named = {name for plan in self.plans for name, term in plan.version.vocabulary.items() if term.source == "event"}
+        named = {
+            name for plan in self.plans for name, term in plan.version.vocabulary.items() if term.source == "event"
+        }
         return tuple(sorted(named))
 
 
@@ -81,9 +83,9 @@ def conduct_subjects(setting: Setting, index: IntArray, activation: FloatArray, 
     and on which the study is stopped (inf: never).
     """
     clinic = setting.clinic(index)
-    source = ImperfectSource(clinic, setting.conduct, setting.seed, index, stop)
     calendar = ImperfectCalendar(PlannedCalendar(), setting.conduct, setting.seed, index)
     subjects = Subjects.fresh(setting.plans, index.size)
+    source = ImperfectSource(clinic, setting.conduct, setting.seed, index, stop, subjects)
     subjects.age = clinic.age
     subjects.consented[:] = 1
     switch = Switch(setting.plans, activation, subjects)

@@ -24,12 +24,15 @@ class ImperfectSource:
     """A source seen through the conduct of a trial; chance depends on (seed, stream, subject, day) alone.
 
     `index` (n,) are global numbers of subjects; `stop` (n,) the day, from each subject's own first dose, on which the
-    study is stopped and treatment with it (inf: never). Fatal events are reported at once; of the others a part is
-    reported late, at the latest at the next visit that asks for events.
+    study is stopped and treatment with it (inf: never); `subjects` tells who is still treated then. Fatal events are
+    reported at once; of the others a part is reported late, at the latest at the next visit that asks for events.
     """
 
-    def __init__(self, source: Source, conduct: Conduct, seed: int, index: IntArray, stop: FloatArray) -> None:
+    def __init__(
+        self, source: Source, conduct: Conduct, seed: int, index: IntArray, stop: FloatArray, subjects: Subjects
+    ) -> None:
         self._source, self._seed, self._index, self._stop = source, seed, index, stop
+        self._subjects = subjects
         self._late, self._delay = conduct.value("reports.late"), conduct.value("reports.delay")
         hazard = conduct.value("other_deaths.rate") / _DAYS_A_YEAR
         luck = draw_uniform(seed, "trial.other_death", index)
@@ -49,7 +52,7 @@ class ImperfectSource:
                 dies[item.rows] = False
         if dies.any():
             ended.append(_ended("death", OTHER_DEATH, np.flatnonzero(dies), day))
-        stopped = np.flatnonzero(orders.on_study & (self._stop == day))
+        stopped = np.flatnonzero(orders.on_study & self._subjects.dosing.active & (self._stop == day))
         if stopped.size:
             ended.append(_ended("treatment discontinued", STUDY_STOPPED, stopped, day))
         return replace(seen, events=self._reported(day, seen.events, moment), ended=tuple(ended))

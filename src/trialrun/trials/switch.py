@@ -26,7 +26,9 @@ class Switch:
         self.since = np.where(enrolled, -np.inf, np.inf)  # (n, plans): own day from which each version holds
         self.since[:, 0] = -np.inf
         self._seen = -np.inf
-        self._open = [k for k in range(1, len(plans)) if np.isfinite(np.where(enrolled, np.inf, activation)[:, k]).any()]
+        self._open = [
+            k for k in range(1, len(plans)) if np.isfinite(np.where(enrolled, np.inf, activation)[:, k]).any()
+        ]
 
     def __call__(self, day: int) -> IntArray:
         """The plan that holds for each subject on a day; days after the last one asked about are settled in order."""
