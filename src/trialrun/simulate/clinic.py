@@ -27,8 +27,9 @@ class VirtualClinic:
     """n virtual subjects of a population; a `Source` for the engine.
 
     Subject i of this clinic is the virtual subject `first_subject + i` of the seed: the same person with the same luck
-    in whatever clinic, protocol version, chunk or thread. `index` (n,) names other subjects than the n from the first. Of the treatments only allopurinol, hydration, rasburicase,
-    steroid and gcsf act on the model; other names are taken without effect. Memory is flat: about 4 kB a subject.
+    in whatever clinic, protocol version, chunk or thread. `index` (n,) names other subjects than the n from the first.
+    Of the treatments only allopurinol, hydration, rasburicase, steroid and gcsf act on the model; other names are taken
+    without effect. Memory is flat: about 4 kB a subject.
     """
 
     def __init__(
