@@ -22,6 +22,7 @@ from trialrun.cli.screen import screen
 from trialrun.cli.show import show
 from trialrun.cli.signature import signature, signature_score
 from trialrun.cli.simulate import compare, simulate
+from trialrun.cli.trials import trials
 from trialrun.vocab.problems import TrialrunError
 
 app = typer.Typer(
@@ -63,6 +64,7 @@ app.command()(show)
 app.command()(signature)
 app.command()(signature_score)
 app.command()(simulate)
+app.command()(trials)
 
 
 def main() -> None:

@@ -1,0 +1,101 @@
+"""`trialrun trials`: whole trials in calendar time, whose own rules pause, stop and amend them."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from trialrun.cli.output import Cell, Format, print_json, print_rows
+from trialrun.cli.simulate import Cycles, Form, PopulationFile, Seed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from trialrun.trials.summary import Characteristic
+
+
+def trials(
+    protocol: Annotated[Path, typer.Argument(help="Protocol file or study folder.")],
+    start: Annotated[str | None, typer.Option("--start", help="Version at the start; else the first one.")] = None,
+    amend_to: Annotated[
+        list[str] | None,
+        typer.Option("--amend-to", help="Version that answers the first pause; may be given again for the next ones."),
+    ] = None,
+    subjects: Annotated[int, typer.Option("--subjects", min=1, help="Participants of one trial.")] = 27,
+    trials: Annotated[int, typer.Option("--trials", min=1, help="How many trials.")] = 1000,
+    seed: Seed = 1,
+    cycles: Cycles = 12,
+    population: PopulationFile = None,
+    conduct: Annotated[
+        Path | None, typer.Option("--conduct", help="How the trial is run; else conduct.yaml beside the protocol.")
+    ] = None,
+    threads: Annotated[int, typer.Option("--threads", min=1, help="Threads of the disease model.")] = 1,
+    out: Annotated[
+        Path, typer.Option("--out", help="Folder for the tables of trials and subjects and the summary.")
+    ] = Path("out/trials"),
+    format: Form = Format.text,  # noqa: A002
+) -> None:
+    """Run whole trials in calendar time; the protocol's rules for the study act inside each of them.
+
+    Participants come by chance or evenly, alone or in cohorts; events are reported late, visits and doses missed. When
+    a rule for the study becomes true, enrolment pauses until the safety board has decided; with `--amend-to` the
+    decision is the amendment, later participants are enrolled on it, and those on treatment change to it with their
+    next cycle. Printed are the operating characteristics, each with its Monte Carlo interval. What is assumed of the
+    conduct stands in conduct.yaml (docs/whole-trials.md).
+
+    Example: `trialrun trials studies/lenalidomide-cll --start original --amend-to amendment-1 --trials 2000`
+    """
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from trialrun.protocol import read_protocol
+    from trialrun.trials.run import run_trials
+    from trialrun.trials.study import read_trial_study, write_trials
+    from trialrun.trials.summary import summarize_trials
+    from trialrun.trials.tables import tabulate_subjects, tabulate_trials
+
+    whole = read_protocol(protocol)
+    study = read_trial_study(whole, start or next(iter(whole.versions)), amend_to or (), population, conduct)
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("courses", total=subjects * trials)
+        setting = study.setting(seed, cycles, threads)
+        done = run_trials(setting, trials, subjects, progress=lambda n: bar.advance(task, n))
+    of_trials, of_subjects = tabulate_trials(done), tabulate_subjects(done)
+    summary = summarize_trials(of_trials, of_subjects)
+    write_trials(study, out, of_trials, of_subjects, summary, seed, cycles, date.today())
+    _print(summary, format, f"{trials} trials of {subjects} participants, {' -> '.join(study.versions)}", out)
+
+
+def _print(summary: Sequence[Characteristic], form: Format, title: str, out: Path) -> None:
+    plain: list[dict[str, Cell]] = [dict(row.as_dict()) for row in summary]  # type: ignore[arg-type]
+    if form is Format.json:
+        print_json(plain)
+    elif form is Format.csv:
+        print_rows(plain, list(plain[0]), form)
+    else:
+        rows = [_shown(row) for row in summary]
+        print_rows(rows, list(rows[0]), form, title)
+        typer.echo(f"\nTables of trials and subjects and the summary are in {out}.")
+
+
+def _shown(row: Characteristic) -> dict[str, Cell]:
+    def text(value: float | None) -> str:
+        if value is None:
+            return "-"
+        if row.unit == "1" and row.kind != "mean":
+            return f"{100 * value:.1f} %" if value >= 0.001 or value == 0 else f"{100 * value:.2g} %"
+        return f"{value:.0f}" if row.unit == "d" else f"{value:.2f}"
+
+    spread = "" if row.q05 is None else f"{row.q05:g} / {row.q50:g} / {row.q95:g}"
+    return {
+        "what": row.label + (" (days)" if row.unit == "d" and "day" not in row.label else ""),
+        "of": row.of,
+        "value": text(row.value),
+        "95 % (Monte Carlo)": f"{text(row.low)} to {text(row.high)}",
+        "5 / 50 / 95 % of trials": spread,
+        "trials": row.n,
+    }

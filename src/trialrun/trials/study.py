@@ -1,0 +1,116 @@
+"""A study as whole trials are run of it: versions, virtual subjects, and the way it is conducted."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+
+from trialrun import __version__
+from trialrun.engine.source import IntArray
+from trialrun.plan.calendar import plan_version
+from trialrun.protocol.version import Protocol
+from trialrun.simulate.clinic import VirtualClinic
+from trialrun.simulate.population import Population, read_population
+from trialrun.trials.courses import Clinic, Setting
+from trialrun.trials.statement import Conduct, conducted, read_conduct
+from trialrun.trials.summary import Characteristic
+from trialrun.vocab.problems import Location, Problem, TrialrunError
+
+
+@dataclass(frozen=True, slots=True)
+class TrialStudy:
+    """What is run: `versions` by name, the first one at the start, the others its amendments in order."""
+
+    protocol: Protocol
+    versions: tuple[str, ...]
+    population: Population
+    population_file: Path
+    conduct: Conduct
+    conduct_file: Path
+
+    def setting(self, seed: int, cycles: int, threads: int = 1) -> Setting:
+        """What the courses of virtual subjects depend on."""
+        people = conducted(self.population, self.conduct)
+
+        def clinic(index: IntArray) -> Clinic:
+            return VirtualClinic(people, index.size, seed, threads=threads, index=index)
+
+        plans = tuple(plan_version(self.protocol.version(name)) for name in self.versions)
+        return Setting(plans, self.conduct, clinic, seed, cycles)
+
+
+def read_trial_study(
+    protocol: Protocol, start: str, amend_to: Sequence[str], population: Path | None, conduct: Path | None
+) -> TrialStudy:
+    """The study with its files, those beside the protocol unless named.
+
+    A version named twice, one without rules for the study at the start, and versions of different cycle length or drug
+    are a TrialrunError.
+    """
+    versions = tuple(protocol.version(name).name for name in (start, *amend_to))
+    if len(set(versions)) != len(versions):
+        raise TrialrunError(
+            Problem("version-twice", "a version is named twice", ", ".join(versions), "each version once")
+        )
+    plans = [plan_version(protocol.version(name)) for name in versions]
+    for what, found in (
+        ("cycle length", [str(plan.cycle_days) for plan in plans]),
+        ("drug", [plan.drug for plan in plans]),
+    ):
+        if len(set(found)) > 1:
+            message = f"a trial cannot change its {what} on the way"
+            raise TrialrunError(Problem("versions-differ", message, ", ".join(found), f"one {what}"))
+    if amend_to and not plans[0].version.study_rules:
+        message = f"version {versions[0]} has no rule for the study, so nothing would ever amend it"
+        raise TrialrunError(Problem("no-study-rules", message, None, "study_rules", Location(protocol.file)))
+    folder = Path(protocol.file).parent
+    people, run = population or folder / "population.yaml", conduct or folder / "conduct.yaml"
+    return TrialStudy(protocol, versions, read_population(people), people, read_conduct(run), run)
+
+
+def write_trials(
+    study: TrialStudy,
+    out: Path,
+    trials: pl.DataFrame,
+    subjects: pl.DataFrame,
+    summary: Sequence[Characteristic],
+    seed: int,
+    cycles: int,
+    made_on: date,
+) -> None:
+    """Write trials.parquet, subjects.parquet, summary.json, summary.csv and about.json; what was there is replaced."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        said, right = error.strerror or str(error), "a folder that can be written"
+        raise TrialrunError(
+            Problem("cannot-write", "the folder cannot be made", said, right, Location(str(out)))
+        ) from None
+    trials.write_parquet(out / "trials.parquet")
+    subjects.write_parquet(out / "subjects.parquet")
+    rows = [row.as_dict() for row in summary]
+    pl.DataFrame(rows, infer_schema_length=None).write_csv(out / "summary.csv")
+    (out / "summary.json").write_text(json.dumps(rows, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    about = {
+        "study": study.protocol.study.id,
+        "protocol_file": study.protocol.file,
+        "protocol_hash": study.protocol.hash,
+        "versions": list(study.versions),
+        "population_file": str(study.population_file),
+        "population_hash": hashlib.sha256(study.population_file.read_bytes()).hexdigest(),
+        "conduct_file": str(study.conduct_file),
+        "conduct_hash": study.conduct.content_hash,
+        "seed": seed,
+        "trials": trials.height,
+        "subjects": subjects.height // max(trials.height, 1),
+        "cycles": cycles,
+        "program_version": __version__,
+        "made_on": made_on.isoformat(),
+    }
+    (out / "about.json").write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
