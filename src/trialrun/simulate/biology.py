@@ -8,16 +8,17 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from trialrun.simulate.kernel import advance
-from trialrun.simulate.layout import INPUTS, LANES, STATES
+from trialrun.simulate.model.compiled import compile_model
+from trialrun.simulate.model.generate import LANES
 from trialrun.simulate.subjects import VirtualSubjects
 from trialrun.vocab.problems import Problem, TrialrunError
 
 FloatArray = NDArray[np.float64]
 
-_ROW = {name: row for row, name in enumerate(STATES)}
-_DISEASE = slice(0, _ROW["urate"])  # drug, activation, leukaemia, marrow: at rest before the first dose
-CO_TREATMENTS = INPUTS[1:]
+# What goes on before the first dose; drug, activation, leukaemia and marrow stand still until then.
+_BEFORE = ("urate", "phosphate", "potassium", "potassium_stored", "calcium", "creatinine", "filtration", "oxypurinol")
+_BEFORE = (*_BEFORE, "rasburicase", "phosphate_threshold", "potassium_drive")
+CO_TREATMENTS = ("allopurinol", "hydration", "rasburicase", "steroid", "gcsf")
 
 
 class Biology:
@@ -28,11 +29,14 @@ class Biology:
 
     def __init__(self, subjects: VirtualSubjects, threads: int = 1) -> None:
         self.n = subjects.index.size
+        self._model = subjects.model
+        self._advance_blocks = compile_model(self._model)
+        self._row = {name: row for row, name in enumerate(self._model.states)}
         self._threads = threads
         self._blocks = -(-self.n // LANES)
         self._states = self._in_blocks(subjects.states)
         self._constants = self._in_blocks(subjects.constants)
-        self._inputs = np.zeros((self._blocks, len(INPUTS), LANES))
+        self._inputs = np.zeros((self._blocks, len(self._model.inputs), LANES))
         self._index = subjects.index
 
     def _in_blocks(self, columns: FloatArray) -> FloatArray:
@@ -41,7 +45,7 @@ class Biology:
 
     def state(self, name: str) -> FloatArray:
         """One state of every subject now, (n,), units as in layout.STATES."""
-        return np.asarray(self._states[:, _ROW[name], :].reshape(-1)[: self.n])
+        return np.asarray(self._states[:, self._row[name], :].reshape(-1)[: self.n])
 
     def advance_day(self, dose: FloatArray, treatments: Mapping[str, FloatArray]) -> None:
         """One day: `dose` (n,) mg at its start, `treatments` (n,) 0 or 1 by name; absent names are not given."""
@@ -50,15 +54,16 @@ class Biology:
 
     def prepare_day(self, treatments: Mapping[str, FloatArray]) -> None:
         """One day before the first dose: lysis products and kidney follow co-treatments; the disease stands still."""
-        kept = self._states[:, _DISEASE, :].copy()
+        still = [row for name, row in self._row.items() if name not in _BEFORE]
+        kept = self._states[:, still, :].copy()
         self._set_inputs(np.zeros(self.n), treatments)
         self._run()
-        self._states[:, _DISEASE, :] = kept
+        self._states[:, still, :] = kept
 
     def _set_inputs(self, dose: FloatArray, treatments: Mapping[str, FloatArray]) -> None:
         self._inputs[:] = 0.0
-        for row, name in enumerate(INPUTS):
-            given = dose if name == "dose" else treatments.get(name)
+        for row, name in enumerate(self._model.inputs):
+            given = dose if name == "dose" else treatments.get(name.removesuffix("_given"))
             if given is not None:
                 full = np.zeros(self._blocks * LANES)
                 full[: self.n] = given
@@ -86,4 +91,4 @@ class Biology:
                 )
 
     def _advance(self, part: slice) -> int:
-        return int(advance(self._states[part], self._constants[part], self._inputs[part], 1))
+        return self._advance_blocks(self._states[part], self._constants[part], self._inputs[part], 1)

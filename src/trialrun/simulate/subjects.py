@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-from trialrun.simulate.layout import CONSTANTS, STATES
+from trialrun.simulate.model.library import find_model
+from trialrun.simulate.model.module import Model
 from trialrun.simulate.luck import draw_normal, draw_uniform
 from trialrun.simulate.population import SECTIONS, Number, Population
 from trialrun.vocab.problems import Problem, TrialrunError
@@ -41,7 +42,7 @@ class VirtualSubjects:
 
     `index` (n,) global index; `age` years; `male` bool; `weight` kg; `traits` every number of the population file that
     differs between subjects or is derived for them, (n,) by name, units of the population file; `constants`
-    (N_CONSTANTS, n) and `states` (N_STATES, n) as the kernel takes them.
+    (constants, n) and `states` (states, n) in the order of `model`, as its kernel takes them.
     """
 
     index: IntArray
@@ -51,6 +52,7 @@ class VirtualSubjects:
     traits: Mapping[str, FloatArray]
     constants: FloatArray
     states: FloatArray
+    model: Model
 
 
 def upper_limit(population: Population, test: str, male: BoolArray) -> FloatArray:
@@ -111,8 +113,9 @@ def draw_subjects(population: Population, seed: int, index: IntArray) -> Virtual
                 "distributions that overlap with the bounds",
             )
         )
-    constants = np.vstack([values[name] for name in CONSTANTS])
-    states = _before_treatment(values)
+    model = find_model(getattr(population, "model", "lenalidomide-cll"), getattr(population, "options", {}))
+    constants = np.vstack([values[name] for name in model.constants])
+    states = _before_treatment(values, model)
     return VirtualSubjects(
         index=index.copy(),
         age=values["age"],
@@ -121,6 +124,7 @@ def draw_subjects(population: Population, seed: int, index: IntArray) -> Virtual
         traits=MappingProxyType(values),
         constants=constants,
         states=states,
+        model=model,
     )
 
 
@@ -225,8 +229,8 @@ def _could_enrol(population: Population, v: Mapping[str, FloatArray]) -> BoolArr
     return np.asarray(fits & need)
 
 
-def _before_treatment(v: Mapping[str, FloatArray]) -> FloatArray:
-    """Every state before the first dose, (N_STATES, n): no drug, chains full, kidney at rest."""
+def _before_treatment(v: Mapping[str, FloatArray], model: Model) -> FloatArray:
+    """Every state of the model before the first dose, (states, n): no drug, chains full, kidney at rest."""
     start: dict[str, FloatArray] = {
         "blood": v["blood_cells"],
         "tissue": v["tissue_cells"],
@@ -240,4 +244,4 @@ def _before_treatment(v: Mapping[str, FloatArray]) -> FloatArray:
     for name in ("neutrophils", "platelets", "urate", "phosphate", "potassium", "calcium", "creatinine"):
         start[name] = v[name]
     nothing = np.zeros(v["age"].size)
-    return np.vstack([start.get(name, nothing) for name in STATES])
+    return np.vstack([start.get(name, nothing) for name in model.states])

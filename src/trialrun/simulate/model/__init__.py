@@ -1,0 +1,1 @@
+"""Models of drug and disease as modules of equations, and the compiler that makes one kernel of them."""

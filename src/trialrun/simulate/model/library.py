@@ -1,0 +1,59 @@
+"""The models that ship, by name, each with its structural alternatives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+
+from trialrun.simulate.model.leukemia import (
+    CROWDING,
+    HEMOGLOBIN,
+    IMMUNE,
+    INFLAMMATION,
+    KIDNEY,
+    TRAFFICKING,
+    chain,
+    pharmacokinetics,
+)
+from trialrun.simulate.model.module import Model
+from trialrun.vocab.problems import Problem, TrialrunError
+
+# Structural alternatives of docs/simulate.md, the first of each is what holds unless a population file says otherwise.
+ALTERNATIVES: Mapping[str, tuple[str, ...]] = {
+    "renal_clearance": ("additive", "power"),
+    "marrow_effect": ("proliferation", "maturation"),
+}
+# How large a state is where its error counts as absolute: cells in 10^9, the rest near 1 or in their own unit.
+_FLOORS = {"blood": 1.0, "tissue": 1.0, "marrow": 1.0, "dying": 1.0}
+
+
+@cache
+def lenalidomide_cll(renal_clearance: str = "additive", marrow_effect: str = "proliferation", balances: bool = False) -> Model:
+    """Lenalidomide in chronic lymphocytic leukaemia."""
+    return Model(
+        "lenalidomide-cll",
+        (
+            pharmacokinetics(renal_clearance),
+            IMMUNE,
+            INFLAMMATION,
+            TRAFFICKING,
+            CROWDING,
+            chain("neutrophil", "neutrophils", marrow_effect, gcsf=True),
+            chain("platelet", "platelets", marrow_effect, gcsf=False),
+            HEMOGLOBIN,
+            KIDNEY,
+        ),
+        balances=balances,
+        floors=_FLOORS,
+    )
+
+
+def find_model(name: str, options: Mapping[str, str], balances: bool = False) -> Model:
+    """The model of this name with these alternatives; unknown names are a TrialrunError."""
+    if name != "lenalidomide-cll":
+        raise TrialrunError(Problem("unknown-model", "no model has this name", name, "lenalidomide-cll"))
+    chosen = {what: options.get(what, ways[0]) for what, ways in ALTERNATIVES.items()}
+    for what, way in chosen.items():
+        if way not in ALTERNATIVES[what]:
+            raise TrialrunError(Problem("unknown-option", f"no such way of {what}", way, " or ".join(ALTERNATIVES[what])))
+    return lenalidomide_cll(chosen["renal_clearance"], chosen["marrow_effect"], balances)

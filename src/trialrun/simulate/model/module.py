@@ -1,0 +1,204 @@
+"""What a module of a model says: states with their equations, signals, what holds for a day, where it starts.
+
+Equations are text in plain arithmetic over names, `exp`, `log`, `max`, `min` and `where(condition, then, else)`. A name
+is a state or a signal of this module or one above it, a constant of the subject, an input of the day, or a term. Modules
+stand in order, and each sees only those above it within a day; whatever it needs from below (the kidney's hold on the
+drug) it takes at the start of the day, in `daily`, and holds it constant until the next.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from trialrun.vocab.problems import Problem, TrialrunError
+
+Text = Mapping[str, str]
+FUNCTIONS = ("exp", "log", "max", "min", "where")
+
+
+def _nothing() -> Text:
+    return MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Drug:
+    """A drug taken once a day that is solved exactly: gut, one compartment, and an effect site that lags behind.
+
+    `absorption`, `elimination` and `effect` name rates per day (constants or daily values), `scale` turns the amount in
+    the compartment into a concentration (an expression of constants). States `depot`, `central`, `effect_site` and
+    `exposure` (running integral of the concentration) carry the prefix. `fast` are signals of the `concentration` and of
+    `effect_site`: they are averaged over each step so that their first three moments are kept.
+    """
+
+    absorption: str
+    elimination: str
+    effect: str
+    scale: str
+    fast: Text
+    states: tuple[str, str, str, str] = ("depot", "central", "effect", "exposure")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Module:
+    """One module.
+
+    states    name -> change a day; where the states stand before treatment is said by whoever draws subjects
+    constants names of numbers of a subject that the module needs
+    inputs    names of what is given on a day (0 where it is not)
+    daily     name -> value held for the day, from states at its start, constants and inputs, in order
+    jumps     name of a state -> its value after what is given at the start of the day
+    signals   name -> value, computed at the start, middle and end of each step, in order; for what drives the module
+    terms     name -> value, computed wherever the equations are, in order
+    restart   name of a state -> its exact value at the start of a day, for powers that are carried along as states
+    balances  name -> change a day of a running total; compiled only where balances are asked for
+    decay     name of a state -> rate per day at which it also falls in proportion to itself, held for the day (constants
+              and daily values): solved exactly, so that it may be fast; its equation leaves this part out
+    lost      name of a state -> rate per day of a loss in proportion to itself that the drug drives within the day: taken
+              out by an integrating factor; its equation leaves this part out
+    drug      the drug that the module describes, if any
+    about     one line: what the module stands for
+    """
+
+    name: str
+    about: str
+    constants: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
+    states: Text = field(default_factory=_nothing)
+    daily: Text = field(default_factory=_nothing)
+    jumps: Text = field(default_factory=_nothing)
+    signals: Text = field(default_factory=_nothing)
+    terms: Text = field(default_factory=_nothing)
+    restart: Text = field(default_factory=_nothing)
+    balances: Text = field(default_factory=_nothing)
+    decay: Text = field(default_factory=_nothing)
+    lost: Text = field(default_factory=_nothing)
+    drug: Drug | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Model:
+    """Modules in the order of their influence, and how finely a day is cut.
+
+    `steps` equal steps a day, doubled for a subject whose estimated error is above `tolerance`, at most `doublings`
+    times; `floor` is the size below which a state's error counts as absolute (units of the state).
+    """
+
+    name: str
+    modules: tuple[Module, ...]
+    balances: bool = False
+    steps: int = 6
+    tolerance: float = 0.03
+    doublings: int = 7
+    floor: float = 0.1
+    floors: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+
+    def __post_init__(self) -> None:
+        problems = list(_check(self))
+        if problems:
+            raise TrialrunError(problems)
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        """Names of all states in the order of the kernel: of the drugs, of the modules, running totals last."""
+        drugs = [name for module in self.modules if module.drug for name in module.drug.states]
+        fed = [name for module in self.modules for name in module.states]
+        totals = [name for module in self.modules if self.balances for name in module.balances]
+        return (*drugs, *fed, *totals)
+
+    @property
+    def constants(self) -> tuple[str, ...]:
+        """Names of the numbers of a subject, each once, in the order of the kernel."""
+        return tuple(dict.fromkeys(name for module in self.modules for name in module.constants))
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of what may be given on a day, each once; `dose` first."""
+        return tuple(dict.fromkeys(("dose", *(name for module in self.modules for name in module.inputs))))
+
+    @property
+    def equations(self) -> Mapping[str, str]:
+        """The change a day of every state that is not a drug's."""
+        return {
+            name: text
+            for module in self.modules
+            for name, text in (*module.states.items(), *(module.balances.items() if self.balances else ()))
+        }
+
+
+def names_in(text: str) -> tuple[str, ...]:
+    """Names that an expression uses, each once, functions apart."""
+    found = (node.id for node in ast.walk(ast.parse(text, mode="eval")) if isinstance(node, ast.Name))
+    return tuple(dict.fromkeys(name for name in found if name not in FUNCTIONS))
+
+
+def _check(model: Model) -> Iterator[Problem]:
+    """Every name that is used is known where it is used, and nothing is named twice."""
+    base = set(model.constants) | set(model.inputs)
+    all_states = set(model.states)
+    taken: set[str] = set()
+    above: set[str] = set()
+    for module in model.modules:
+        own = (*module.states, *module.signals, *module.terms, *module.daily, *module.balances)
+        own = (*own, *((*module.drug.states, *module.drug.fast) if module.drug else ()))
+        for name in own:
+            if name in taken or name in base or own.count(name) > 1:
+                yield Problem("name-twice", f"module {module.name} names something that has a name", name, "a new name")
+        taken |= set(own)
+        day, signals = set(base), set(module.signals)
+        for name, text in module.daily.items():
+            yield from _unknown(module, f"daily {name}", text, day | all_states | above)
+            day.add(name)
+        for kind, texts in (("jumps", module.jumps), ("restart", module.restart)):
+            for name, text in texts.items():
+                if name not in all_states:
+                    yield Problem("unknown-name", f"{kind} of module {module.name}: no such state", name, "a state")
+                yield from _unknown(module, f"{kind} {name}", text, day | all_states)
+        for name, text in (*module.decay.items(), *module.lost.items()):
+            if name not in module.states:
+                yield Problem("unknown-name", f"module {module.name}: no state of it falls so", name, "one of its states")
+            yield from _unknown(module, f"fall of {name}", text, day if name in module.decay else day | above | signals)
+        seen = day | above
+        if module.drug:
+            for name, text in module.drug.fast.items():
+                yield from _unknown(module, name, text, day | {"concentration", "effect_site"})
+            seen |= set(module.drug.fast)
+        for name, text in module.signals.items():
+            yield from _unknown(module, f"signal {name}", text, seen)
+            seen.add(name)
+        inside = seen | set(module.states)
+        for name, text in module.terms.items():
+            yield from _unknown(module, f"term {name}", text, inside)
+            inside.add(name)
+        for name, text in (*module.states.items(), *module.balances.items()):
+            yield from _unknown(module, name, text, inside)
+        above |= set(module.states) | set(module.signals) | set(module.daily)
+        above |= set(module.drug.fast) if module.drug else set()
+
+
+def _unknown(module: Module, where: str, text: str, known: set[str]) -> Iterator[Problem]:
+    try:
+        ast.parse(text, mode="eval")
+    except SyntaxError as error:
+        yield Problem("not-an-expression", f"module {module.name}, {where}: {error.msg}", text, "one expression")
+        return
+    for node in ast.walk(ast.parse(text, mode="eval")):
+        if not isinstance(node, _ALLOWED) or (isinstance(node, ast.Call) and not isinstance(node.func, ast.Name)):
+            found = f"{type(node).__name__} in {text}"
+            expected = "numbers, names, + - * /, ** by a whole number, comparisons in where(), " + ", ".join(FUNCTIONS)
+            yield Problem("not-arithmetic", f"module {module.name}, {where}: not plain arithmetic", found, expected)
+            return
+    for name in names_in(text):
+        if name not in known:
+            from difflib import get_close_matches
+
+            close = ", ".join(get_close_matches(name, known, 3)) or "a state, signal, constant, input or term seen here"
+            yield Problem("unknown-name", f"module {module.name}, {where}: a name that is not seen here", name, close)
+
+
+_ALLOWED = (
+    *(ast.Expression, ast.BinOp, ast.UnaryOp, ast.Call, ast.Name, ast.Constant, ast.Compare, ast.Load),
+    *(ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow, ast.USub, ast.Gt, ast.Lt, ast.GtE, ast.LtE),
+)
