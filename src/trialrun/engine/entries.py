@@ -17,11 +17,11 @@ from trialrun.vocab.tests import all_tests
 
 
 def derive_tables(
-    log: Log, plans: Sequence[Plan], which: IntArray, names: pl.Series, first_dose: date
+    log: Log, plans: Sequence[Plan], which: IntArray, names: pl.Series, first_dose: date | pl.Series
 ) -> dict[str, pl.DataFrame]:
     """Findings, exposures, events, co-medication, dispositions, visits and decisions of a log, in record columns.
 
-    `names` (n,) are the subject identifiers; `first_dose` is the calendar date of day 0 (nominal for virtual subjects).
+    `names` (n,) are the subject identifiers; `first_dose` is the calendar date of day 0, of all or of each (n,).
     """
     visits = _visits(log)
     tables = {
@@ -48,16 +48,17 @@ _LETTERS = {
 _DATES = {"day": "date", "end_day": "end_date", "known_day": "known"}
 
 
-def _finish(name: str, table: pl.DataFrame, names: pl.Series, first_dose: date) -> pl.DataFrame:
+def _finish(name: str, table: pl.DataFrame, names: pl.Series, first_dose: date | pl.Series) -> pl.DataFrame:
     """Subject numbers to identifiers, day offsets to dates, entry identifiers, and the columns of the record."""
     dates = [column for column in _DATES if column in table.columns]
     # numbered within the subject, so that a subject's lines are the same in whatever company it was simulated
     table = table.sort("row", "day", maintain_order=True)
     number = pl.int_range(1, pl.len() + 1).over("row").cast(pl.String)
+    start = first_dose.gather(table["row"].cast(pl.UInt32)) if isinstance(first_dose, pl.Series) else pl.lit(first_dose)
     table = table.with_columns(
         subject=names.gather(table["row"].cast(pl.UInt32)),
         entry=pl.concat_str(names.gather(table["row"].cast(pl.UInt32)), pl.lit(f"-{_LETTERS[name]}"), number),
-        **{_DATES[column]: pl.lit(first_dose) + pl.duration(days=pl.col(column).cast(pl.Int64)) for column in dates},
+        **{_DATES[column]: start + pl.duration(days=pl.col(column).cast(pl.Int64)) for column in dates},
     )
     wanted = schema(name)
     missing = [

@@ -117,7 +117,7 @@ def run_trials(
     conducted = 0
     while True:
         enrolment = enrol(gaps, actions.closed, -setting.first_day, cohort, wait)
-        activation, stop = _own_days(setting, actions, enrolment)
+        activation, stop = own_days(setting, actions, enrolment)
         trigger = _next(setting, actions, enrolment, courses)
         # who has the first dose after a rule acts had nothing to do with it
         involved = np.isfinite(enrolment.first_dose) & (enrolment.first_dose <= trigger.day[:, None])
@@ -136,7 +136,7 @@ def run_trials(
             return Trials(setting, first_trial, subjects, enrolment, courses, actions, conducted)
 
 
-def _own_days(setting: Setting, actions: Actions, enrolment: Enrolment) -> tuple[FloatArray, FloatArray]:
+def own_days(setting: Setting, actions: Actions, enrolment: Enrolment) -> tuple[FloatArray, FloatArray]:
     """Activation (n, versions) and stop (n,) in days from each subject's own first dose.
 
     A version that was active at consent has -inf, what comes after the last day inf: the course is the same.
