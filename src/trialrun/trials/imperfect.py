@@ -25,7 +25,8 @@ class ImperfectSource:
 
     `index` (n,) are global numbers of subjects; `stop` (n,) the day, from each subject's own first dose, on which the
     study is stopped and treatment with it (inf: never); `subjects` tells who is still treated then. Fatal events are
-    reported at once; of the others a part is reported late, at the latest at the next visit that asks for events.
+    reported at once; of the others a part is reported late, at the latest at the next visit that asks for events. One
+    without an end counts, as ever, for the moment at which it is reported.
     """
 
     def __init__(
@@ -71,7 +72,7 @@ class ImperfectSource:
             luck = draw_uniform(self._seed, f"trial.report_late.{item.term}", subjects, day)
             late = (luck < self._late) & (item.grade < _FATAL) & ~asked[item.rows]
             told += _some(item, ~late)
-            for part in _some(_dated(item, day), late):
+            for part in _some(item, late):
                 luck = draw_uniform(self._seed, f"trial.report_delay.{item.term}", self._index[part.rows], day)
                 waiting.append((part, day + np.ceil(-self._delay * np.log(luck))))
         self._waiting = waiting
@@ -80,11 +81,6 @@ class ImperfectSource:
 
 def _ended(event: str, reason: str, rows: IntArray, day: int) -> Ended:
     return Ended(event, reason, rows, np.full(rows.size, float(day)))
-
-
-def _dated(item: Events, day: int) -> Events:
-    """The same with the last day it counts for: an event that is told late does not last longer for that."""
-    return item if item.end is not None else replace(item, end=np.full(item.rows.shape, float(day)))
 
 
 def _some(item: Events, which: BoolArray) -> list[Events]:

@@ -160,11 +160,17 @@ def tabulate_trials(trials: Trials) -> pl.DataFrame:
         "duration_days": _last(end_day(trials)),
         "closed_days": _closed(actions.closed),
     }
-    return pl.DataFrame({"trial": np.arange(trials.size) + trials.first_trial + 1}).with_columns(
-        pl.Series("set", [None] * trials.size if trials.sets is None else trials.sets, pl.Int64),
-        *(pl.Series(name, which) for name, which in truths.items()),
-        *(pl.Series(name, which.sum(axis=1), pl.Int64) for name, which in counts.items()),
-        *(whole_days(name, day) for name, day in days.items()),
+    return (
+        pl.DataFrame({"trial": np.arange(trials.size) + trials.first_trial + 1})
+        .with_columns(
+            pl.Series("set", [None] * trials.size if trials.sets is None else trials.sets, pl.Int64),
+            *(pl.Series(name, which) for name, which in truths.items()),
+            *(pl.Series(name, which.sum(axis=1), pl.Int64) for name, which in counts.items()),
+            *(whole_days(name, day) for name, day in days.items()),
+        )
+        .with_columns(
+            pl.when("paused").then(pl.col(name)).alias(name) for name in ("treated_by_pause", "harmed_before_pause")
+        )
     )
 
 
