@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-from engine.scripted import Scripted
 
+from engine.scripted import Scripted
 from trialrun.engine.source import Ended, IntArray, Moment, Observed, Orders
 from trialrun.plan.calendar import plan_version
 from trialrun.protocol import Protocol

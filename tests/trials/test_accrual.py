@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from trials.fake import conduct
 
 from trialrun.trials.accrual import draw_gaps, enrol
+from trials.fake import conduct
 
 NONE = np.full((1, 1, 2), np.inf)
 

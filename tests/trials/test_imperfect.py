@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from trials.fake import Happens, conduct, setting
 
 from trialrun.engine.conduct import Log
 from trialrun.protocol import Protocol
 from trialrun.trials.courses import WITH, conduct_subjects, simulate_courses
 from trialrun.trials.imperfect import OTHER_DEATH
 from trialrun.trials.statement import Conduct
+from trials.fake import Happens, conduct, setting
 
 FEVER = "febrile_neutropenia"
 N = 400

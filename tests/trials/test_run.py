@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from trials.fake import Happens, conduct, setting
 
 from trialrun.protocol import Protocol
 from trialrun.trials.run import Trials, run_trials
 from trialrun.trials.tables import changed_day, first_version, tabulate_subjects, tabulate_trials
+from trials.fake import Happens, conduct, setting
 
 INF = np.inf
 LYSIS = "tumor_lysis_syndrome"
