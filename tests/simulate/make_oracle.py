@@ -14,7 +14,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent))
 from reference import AT, ORDER, solve_days
 
-from trialrun.simulate.layout import CONSTANTS, STATES
+from trialrun.simulate.model.library import find_model
 from trialrun.simulate.population import read_population
 from trialrun.simulate.subjects import draw_subjects
 
@@ -23,8 +23,19 @@ SUBJECTS = 50
 SEED = 20070301
 KEPT = ("Ce", "F", "NB", "NL", "NM", "N", "P", "Hb", "U", "Ph", "K", "Ca", "Cr", "G")
 DAYS = (0, 1, 2, 3, 4, 5, 6, 7, 9, 11, 13, 15, 17, 20, 22, 24, 27, 30, 34, 41, 48, 55, 57, 60, 62, 69, 76, 83)
-NO_COUNTERPART = ("neutrophil_drive", "platelet_drive", "phosphate_threshold", "potassium_drive")
-KERNEL_ORDER = tuple(name for name in STATES if name not in NO_COUNTERPART)  # stands for ORDER, one for one
+# The kernel's name of each state of reference.py, in its order.
+KERNEL_ORDER = (
+    *("depot", "central", "effect", "activation", "tolerance", "inflammation", "effector_1", "effector_2"),
+    *("blood", "tissue", "marrow", "dying"),
+    *("neutrophil_precursors", "neutrophil_transit_1", "neutrophil_transit_2", "neutrophil_transit_3", "neutrophils"),
+    *("platelet_precursors", "platelet_transit_1", "platelet_transit_2", "platelet_transit_3", "platelets"),
+    *("hemoglobin", "urate", "phosphate", "potassium", "potassium_stored", "calcium", "creatinine", "filtration"),
+    *("oxypurinol", "rasburicase"),
+    *("cells_born", "cells_lysed", "urate_made", "urate_excreted", "urate_oxidised", "phosphate_excreted"),
+    *("precipitated", "potassium_excreted", "calcium_exchanged", "exposure"),
+)
+MODEL = find_model("lenalidomide-cll", {}, balances=True)
+STATES, CONSTANTS = MODEL.states, MODEL.constants
 
 
 def planned_dose(version: str, day: int) -> float:
@@ -56,15 +67,18 @@ def planned_inputs(version: str, days: int) -> list[dict[str, float]]:
 def main() -> None:
     population = read_population(HERE.parents[1] / "studies" / "lenalidomide-cll")
     subjects = draw_subjects(population, SEED, np.arange(SUBJECTS))
-    rows = [STATES.index(name) for name in KERNEL_ORDER]
-    assert len(rows) == len(ORDER)
+    assert len(KERNEL_ORDER) == len(ORDER)
+    states = np.zeros((len(KERNEL_ORDER), SUBJECTS))
+    for row, name in enumerate(KERNEL_ORDER):
+        if name in subjects.model.states:
+            states[row] = subjects.states[subjects.model.states.index(name)]
     answers = {}
     for version in ("original", "amendment-1"):
         inputs = planned_inputs(version, max(DAYS) + 1)
         curves = np.empty((SUBJECTS, len(DAYS), len(KEPT)))
         for i in range(SUBJECTS):
             constants = dict(zip(CONSTANTS, subjects.constants[:, i], strict=True))
-            solved = solve_days(subjects.states[rows, i], constants, inputs)
+            solved = solve_days(states[:, i], constants, inputs)
             curves[i] = solved[np.ix_(DAYS, [AT[name] for name in KEPT])]
             print(version, i, flush=True)
         answers[version.replace("-", "_")] = curves
@@ -75,7 +89,7 @@ def main() -> None:
         constant_names=np.array(CONSTANTS),
         constants=subjects.constants,
         state_names=np.array(KERNEL_ORDER),
-        states=subjects.states[rows],
+        states=states,
         **answers,
     )
 

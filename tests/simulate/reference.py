@@ -18,7 +18,7 @@ FloatArray = NDArray[np.float64]
 ORDER = (
     *("Ad", "Ac", "Ce", "A", "T", "F", "I1", "I2", "NB", "NL", "NM", "D"),
     *("n0", "n1", "n2", "n3", "N", "p0", "p1", "p2", "p3", "P", "Hb"),
-    *("U", "Ph", "K", "Ca", "Cr", "G", "al", "Ras"),
+    *("U", "Ph", "K", "Kc", "Ca", "Cr", "G", "al", "Ras"),
     *("born", "lysed", "u_made", "u_out", "u_ox", "ph_out", "S_sum", "k_out", "ca_in", "auc"),
 )
 AT = {name: i for i, name in enumerate(ORDER)}
@@ -37,7 +37,7 @@ def slope(t: float, y: Sequence[float], p: Mapping[str, float], today: Mapping[s
     d["Ad"] = -p["absorption_rate"] * s["Ad"]
     d["Ac"] = p["absorption_rate"] * s["Ad"] - cl / p["volume"] * s["Ac"]
     d["Ce"] = p["effect_rate"] * (conc - s["Ce"])
-    d["auc"] = s["Ac"] / p["volume"]
+    d["auc"] = conc
     # activation, tolerance, inflammation, effectors
     a = hill(s["Ce"], p["activation_ec50"])
     over = max(s["A"] - s["T"], 0.0)
@@ -96,12 +96,14 @@ def slope(t: float, y: Sequence[float], p: Mapping[str, float], today: Mapping[s
     d["ph_out"], d["S_sum"] = ph_out, prec
     k_out = p["potassium_intake"] * s["G"] ** p["potassium_gfr_power"]
     k_out *= (s["K"] / p["potassium_baseline"]) ** p["potassium_power"]
-    d["K"] = (p["potassium_intake"] + p["potassium_yield"] * y_flux - k_out) / p["potassium_volume"]
+    into_cells = p["potassium_exchange"] * (p["potassium_buffer"] * (s["K"] - p["potassium_baseline"]) - s["Kc"])
+    d["Kc"] = into_cells
+    d["K"] = (p["potassium_intake"] + p["potassium_yield"] * y_flux - k_out - into_cells) / p["potassium_volume"]
     d["k_out"] = k_out
     d["ca_in"] = p["calcium_rate"] * (p["calcium_baseline"] - s["Ca"])
     d["Ca"] = d["ca_in"] - prec
     d["Cr"] = (p["creatinine_production"] - gd * s["Cr"]) / p["creatinine_volume"]
-    flow = p["urine_flow_hydrated"] if today["hydration"] else p["urine_flow"]
+    flow = p["urine_flow"] + (p["urine_flow_hydrated"] - p["urine_flow"]) * today["hydration"]
     crystals = max(renal / flow / p["urate_threshold"] - 1, 0.0)
     target = 1 - p["inflammatory_gfr_loss"] * s["F"] ** 2 / (s["F"] ** 2 + p["inflammatory_gfr_half"])
     hurt = p["crystal_injury"] * crystals + p["precipitate_injury"] * prec
@@ -116,7 +118,7 @@ def solve_days(
     method: str = "DOP853",
     rtol: float = 1e-10,
 ) -> FloatArray:
-    """States at the end of each day, (days, 41). `inputs` holds one mapping a day: dose (mg) and co-treatments."""
+    """States at the end of each day, (days, 42). `inputs` holds one mapping a day: dose (mg) and co-treatments."""
     y = np.array(start, dtype=np.float64)
     kept = []
     for today in inputs:

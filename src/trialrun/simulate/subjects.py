@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
+from trialrun.simulate.luck import draw_normal, draw_uniform
 from trialrun.simulate.model.library import find_model
 from trialrun.simulate.model.module import Model
-from trialrun.simulate.luck import draw_normal, draw_uniform
 from trialrun.simulate.population import SECTIONS, Number, Population
 from trialrun.vocab.problems import Problem, TrialrunError
 

@@ -59,7 +59,9 @@ def _compiled(model: Model) -> Advance:
     def advance(states: FloatArray, constants: FloatArray, inputs: FloatArray, days: int) -> int:
         for array, shape in zip((states, constants, inputs), shapes, strict=True):
             if array.shape != (states.shape[0], *shape) or array.dtype != np.float64 or not array.flags.c_contiguous:
-                raise ValueError(f"expected a C-contiguous float64 array of shape ({states.shape[0]}, {shape}): {array.shape}")
+                raise ValueError(
+                    f"expected a C-contiguous float64 array of shape ({states.shape[0]}, {shape}): {array.shape}"
+                )
         _ = library  # keeps the code in memory
         return int(call(states.ctypes.data, constants.ctypes.data, inputs.ctypes.data, states.shape[0], days))
 
@@ -73,7 +75,14 @@ def _library(program: Program) -> Any:
     width = 8 if features.get("avx512f", False) else 4
     target = llvm.Target.from_default_triple()
     machine = target.create_target_machine(cpu=llvm.get_host_cpu_name(), features=features.flatten(), opt=3, jit=True)
-    said = (program.text, llvm.get_host_cpu_name(), features.flatten(), llvmlite.__version__, str(width), write_ir.__module__)
+    said = (
+        program.text,
+        llvm.get_host_cpu_name(),
+        features.flatten(),
+        llvmlite.__version__,
+        str(width),
+        write_ir.__module__,
+    )
     here = [Path(__file__).with_name(name).read_bytes() for name in ("native.py", "generate.py")]
     digest = blake2b(b"".join([*(part.encode() for part in said), *here]), digest_size=12).hexdigest()
     file = kernel_folder() / f"kernel-{digest}.o"

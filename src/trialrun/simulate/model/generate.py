@@ -92,16 +92,16 @@ def _gauss(count: int, low: float, high: float) -> tuple[list[float], list[float
     return (low + (high - low) * (x + 1) / 2).tolist(), (w * (high - low) / 2).tolist()
 
 
-@cache
-def rules_of_day() -> tuple[tuple[list[float], list[list[float]]], ...]:
-    """Points (in steps) and their shares in the nodes: for the step after the dose, and for the others.
+Rule = tuple[list[float], list[list[float]]]
 
-    After the dose the concentration rises within an hour: points are denser there.
-    """
-    parts = [_gauss(4, low, high) for low, high in ((0.0, 0.06), (0.06, 0.3), (0.3, 1.0))]
-    first = ([x for points, _ in parts for x in points], [w for _, weights in parts for w in weights])
-    other = _gauss(3, 0.0, 1.0)
-    return (first[0], nodes_of(*first)), (other[0], nodes_of(*other))
+
+@cache
+def rule_of(first: bool) -> Rule:
+    """Points (in steps) and their shares in the nodes. In the step after the dose the concentration rises within the hour:
+    it has points of its own there."""
+    parts = [_gauss(4, 0.0, 0.25), _gauss(4, 0.25, 1.0)] if first else [_gauss(3, 0.0, 1.0)]
+    points = [x for some, _ in parts for x in some]
+    return points, nodes_of(points, [w for _, weights in parts for w in weights])
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +109,9 @@ class Program:
     """Straight-line functions over rows of a working array, and how a day calls them.
 
     Each function is a list of statements `name = expression` or `w[row + l] = expression`; all lanes do the same. `h` is the
-    length of a step in days. `give` runs once a day, `begin` before its first step, `end` after its last; a step calls the
-    functions of `step` in order, with those of `first_step` in the place of their namesakes in the first.
+    length of a step in days; for `begin` it is 1 over the parts that each step of the grid is cut into. `give` runs once a
+    day, `begin` before its first step, `end` after its last; `steps` holds each step of the grid, its length and the names of
+    the functions that it calls in order.
     """
 
     rows: int
@@ -121,9 +122,7 @@ class Program:
     inputs: int
     errors_at: int
     functions: Mapping[str, tuple[str, ...]]
-    step: tuple[str, ...]
-    first_step: Mapping[str, str]
-    steps: int
+    steps: tuple[tuple[float, tuple[str, ...]], ...]
     doublings: int
 
     @property
@@ -131,7 +130,7 @@ class Program:
         """Everything, as text: what the kernel is named by."""
         parts = [f"{name}:\n" + "\n".join(lines) for name, lines in self.functions.items()]
         plain = (self.rows, self.states, self.constants_at, self.constants, self.inputs_at, self.inputs, self.errors_at)
-        return "\n".join((*parts, repr((*plain, self.step, dict(self.first_step), self.steps, self.doublings))))
+        return "\n".join((*parts, repr((*plain, self.steps, self.doublings))))
 
 
 def generate(model: Model) -> Program:
@@ -143,6 +142,7 @@ class _Writer:
     def __init__(self, model: Model) -> None:
         self.model = model
         self.rows = Rows()
+        self.sizes = tuple(dict.fromkeys(model.grid))
         self.rows.add(*model.states)
         self.n_states = len(model.states)
         self.constants_at = self.rows.add(*model.constants)
@@ -154,9 +154,10 @@ class _Writer:
         self.rows.add(*(f"{name}@{node}" for name in (*fast, *signals, *self._read_below()) for node in _NODES))
         for module in model.modules:
             if module.drug:
-                self.rows.add(*_drug_rows(module.drug))
+                self.rows.add(*_drug_rows(module.drug, len(self.sizes)))
         for module in model.modules:
-            self.rows.add(*(f"{name}@{part}" for name in module.decay for part in _EXPONENTIAL))
+            parts = [f"{part}{size}" for size in range(len(self.sizes)) for part in _EXPONENTIAL]
+            self.rows.add(*(f"{name}@{part}" for name in module.decay for part in parts))
         self.errors_at = self.rows.add("@error")
 
     def _read_below(self) -> list[str]:
@@ -172,16 +173,18 @@ class _Writer:
     def program(self) -> Program:
         """All functions."""
         functions = {"give": tuple(self._give()), "begin": tuple(self._begin())}
-        step, first_step = [], {}
+        calls: list[list[str]] = [[] for _ in self.sizes]
         for i, module in enumerate(self.model.modules):
-            if module.drug:
-                functions[f"drug_first_{i}"], functions[f"drug_{i}"] = self._fast(module.drug)
-                first_step[f"drug_{i}"] = f"drug_first_{i}"
-                step.append(f"drug_{i}")
-            lines = tuple(self._step(module))
-            if lines:
-                functions[f"step_{i}"] = lines
-                step.append(f"step_{i}")
+            for size in range(len(self.sizes)):
+                if module.drug:
+                    functions[f"drug_{i}_{size}"] = tuple(self._fast(module.drug, size))
+                    calls[size].append(f"drug_{i}_{size}")
+                # the weights of a state that falls by itself depend on the length of the step; all else does not
+                own = size if module.decay else 0
+                lines = functions.get(f"step_{i}_{own}") or tuple(self._step(module, own))
+                if lines:
+                    functions[f"step_{i}_{own}"] = lines
+                    calls[size].append(f"step_{i}_{own}")
         functions["end"] = tuple(self._end_of_day())
         model = self.model
         return Program(
@@ -193,9 +196,7 @@ class _Writer:
             inputs=len(model.inputs),
             errors_at=self.errors_at // LANES,
             functions=functions,
-            step=tuple(step),
-            first_step=first_step,
-            steps=model.steps,
+            steps=tuple((length, tuple(calls[self.sizes.index(length)])) for length in model.grid),
             doublings=model.doublings,
         )
 
@@ -216,13 +217,19 @@ class _Writer:
         for module in self.model.modules:
             yield from (f"{self.rows[name]} = {write(text)}" for name, text in module.restart.items())
         yield from (f"{self.rows[f'{name}@2']} = {self.rows[name]}" for name in self._read_below())
-        yield f"{self.rows['@error']} = -1.0"
+        # a drug that comes on from nothing sweeps its effects through their whole range: such a day is cut finer at once
+        rising = [write(module.drug.rising) for module in self.model.modules if module.drug and module.drug.rising]
+        coarse = " + ".join(f"({text})" for text in rising) or "-1.0"
+        yield f"coarse = {coarse}"
+        yield "coarse = coarse if h > 0.75 else -1.0"
+        yield f"{self.rows['@error']} = 1.0 if coarse > 0.0 else -1.0"
         for module in self.model.modules:
             for name, text in module.decay.items():
-                yield from (line for line in _exponential(self.rows, name, write(text)))
+                for size, length in enumerate(self.sizes):
+                    yield from _exponential(self.rows, name, write(text), size, length)
         for module in self.model.modules:
             if module.drug:
-                yield from (line for line in _drug_begin(module.drug, self.rows, write))
+                yield from _drug_begin(module.drug, self.rows, write, self.sizes)
         fast = {name for module in self.model.modules if module.drug for name in module.drug.fast}
         at_start = {name: self.rows[f"{name}@2"] for name in self.noded}
         drugs = [module.drug for module in self.model.modules if module.drug]
@@ -237,14 +244,12 @@ class _Writer:
                 if name not in fast:
                     yield f"{self.rows[f'{name}@2']} = {write(text)}"
 
-    def _fast(self, drug: Drug) -> list[tuple[str, ...]]:
-        """Nodal values of the drug's signals over the step after the dose, and over a later one."""
-        return [
-            (*_drug_signals(drug, self.rows, self._names(), when, points, shares), *_drug_advance(drug, self.rows))
-            for when, (points, shares) in zip(("first", "later"), rules_of_day(), strict=True)
-        ]
+    def _fast(self, drug: Drug, size: int) -> Iterator[str]:
+        """Nodal values of the drug's signals over a step, and the drug at its end."""
+        yield from _drug_signals(drug, self.rows, self._names(), size)
+        yield from _drug_advance(drug, self.rows, size)
 
-    def _step(self, module: Module) -> Iterator[str]:
+    def _step(self, module: Module, size: int) -> Iterator[str]:
         """One step of one module in every lane."""
         model, rows = self.model, self.rows
         equations = {**module.states, **(module.balances if model.balances else {})}
@@ -262,26 +267,49 @@ class _Writer:
         for name in equations:
             yield f"y_{name} = {rows[name]}"
         if module.lost:
-            yield from (line for line in self._factors(module, above))
+            yield from self._factors(module, above)
+        for name in above:
+            yield from (f"{name}_n{node} = {rows[f'{name}@{node}']}" for node in _NODES)
+        if not module.halved:
+            yield from self._stages(module, equations, above, {1: "n0", 2: "n1", 4: "n2"}, size)
+            for name in equations:
+                yield f"{rows[name]} = {_end(rows, module, name, size)}"
+                if name in self.noded:
+                    yield f"{rows[f'{name}@1']} = {_middle(rows, module, name, size)}"
+        else:
+            # two steps of half the length; what drives them is read off its quadratic
+            yield "whole = h"
+            yield "h = 0.5 * whole"
+            for name in above:
+                first, middle, last = (f"{name}_n{node}" for node in _NODES)
+                yield f"{name}_early = 0.375 * {first} + 0.75 * {middle} - 0.125 * {last}"
+                yield f"{name}_late = 0.375 * {last} + 0.75 * {middle} - 0.125 * {first}"
+            for half, nodes in enumerate(({1: "n0", 2: "early", 4: "n1"}, {1: "n1", 2: "late", 4: "n2"})):
+                yield from self._stages(module, equations, above, nodes, size)
+                for name in equations:
+                    yield f"y_{name} = {_end(rows, module, name, size)}"
+                    if name in self.noded and not half:
+                        yield f"{rows[f'{name}@1']} = y_{name}"
+            yield from (f"{rows[name]} = y_{name}" for name in equations)
+        for name in equations:
+            if name in self.noded:
+                yield f"{rows[f'{name}@0']} = {rows[f'{name}@2']}"
+                yield f"{rows[f'{name}@2']} = {rows[name]}"
+
+    def _stages(
+        self, module: Module, equations: Mapping[str, str], above: list[str], nodes: Mapping[int, str], size: int
+    ) -> Iterator[str]:
+        """The four slopes of one step; `nodes` names the values of what drives the module at stages 1, 2 (and 3), 4."""
         for stage in (1, 2, 3, 4):
-            node = _AT[stage]
             local = {name: f"{name}_{stage}" for name in (*module.states, *module.terms)}
-            local |= {name: f"{name}_n{node}" for name in above}
-            if stage != 3:
-                yield from (f"{name}_n{node} = {rows[f'{name}@{node}']}" for name in above)
+            local |= {name: f"{name}_{nodes[2 if stage == 3 else stage]}" for name in above}
             for name in module.states:
-                yield f"{name}_{stage} = {_guess(rows, module, name, stage)}"
+                yield f"{name}_{stage} = {_guess(self.rows, module, name, stage, size)}"
             write = Expression(self._names(local))
             yield from (f"{name}_{stage} = {write(text)}" for name, text in module.terms.items())
             yield from (f"k{stage}_{name} = {write(text)}" for name, text in equations.items())
             if stage == 3 and module.states:
-                yield from (line for line in self._judge(module))
-        for name in equations:
-            yield f"{rows[name]} = {_end(rows, module, name)}"
-            if name in self.noded:
-                yield f"{rows[f'{name}@0']} = y_{name}"
-                yield f"{rows[f'{name}@1']} = {_middle(rows, module, name)}"
-                yield f"{rows[f'{name}@2']} = {rows[name]}"
+                yield from self._judge(module)
 
     def _factors(self, module: Module, above: list[str]) -> Iterator[str]:
         """What is left of a state after the drug's loss over each half of the step."""
@@ -317,22 +345,22 @@ class _Writer:
         yield f"{self.rows['@error']} = {self.rows['@error']} if odd == 0.0 else 1.0"
 
 
-_AT = {1: "0", 2: "1", 3: "1", 4: "2"}  # the node of each stage
 # Of a state that also falls at a constant rate: what is left of it after half a step and a step, and the weights of the
 # slopes (Cox SM, Matthews PC. J Comput Phys 2002;176:430-55, fourth-order exponential Runge-Kutta).
 _EXPONENTIAL = ("half", "whole", "q", "f1", "f2", "f3")
 
 
-def _exponential(rows: Rows, name: str, rate: str) -> Iterator[str]:
-    half, whole, q, f1, f2, f3 = (rows[f"{name}@{part}"] for part in _EXPONENTIAL)
-    yield f"z = -h * {rate}"
+def _exponential(rows: Rows, name: str, rate: str, size: int, length: float) -> Iterator[str]:
+    half, whole, q, f1, f2, f3 = (rows[f"{name}@{part}{size}"] for part in _EXPONENTIAL)
+    yield f"step = h * {length!r}"
+    yield f"z = -step * {rate}"
     yield "near = z if abs(z) > 0.02 else 0.02"  # below, the series to the fourth power
     yield f"{half} = exp(0.5 * z)"
     yield f"{whole} = {half} * {half}"
     yield "grown = exp(near)"
-    yield "cubed = h / (near * near * near)"
+    yield "cubed = step / (near * near * near)"
     yield "small = abs(z) <= 0.02"
-    yield f"{q} = h * (0.5 + z * (0.125 + z * (1.0 / 48.0 + z / 384.0))) if small else h * ({half} - 1.0) / near"
+    yield f"{q} = step * (0.5 + z * (0.125 + z * (1.0 / 48.0 + z / 384.0))) if small else step * ({half} - 1.0) / near"
     series = {
         f1: "1.0 / 6.0 + z * (1.0 / 6.0 + z * (3.0 / 40.0 + z / 45.0))",
         f2: "1.0 / 6.0 + z * (1.0 / 12.0 + z * (1.0 / 40.0 + z / 180.0))",
@@ -344,15 +372,15 @@ def _exponential(rows: Rows, name: str, rate: str) -> Iterator[str]:
         f3: "-4.0 - 3.0 * near - near * near + grown * (4.0 - near)",
     }
     for row in (f1, f2, f3):
-        yield f"{row} = h * ({series[row]}) if small else cubed * ({exact[row]})"
+        yield f"{row} = step * ({series[row]}) if small else cubed * ({exact[row]})"
 
 
-def _guess(rows: Rows, module: Module, name: str, stage: int) -> str:
+def _guess(rows: Rows, module: Module, name: str, stage: int, size: int) -> str:
     """The state at which the slopes of a stage are taken."""
     if stage == 1:
         return f"y_{name}"
     if name in module.decay:
-        half, q = rows[f"{name}@half"], rows[f"{name}@q"]
+        half, q = rows[f"{name}@half{size}"], rows[f"{name}@q{size}"]
         if stage == 4:
             return f"{half} * {name}_2 + {q} * (2.0 * k3_{name} - k1_{name})"
         return f"{half} * y_{name} + {q} * k{stage - 1}_{name}"
@@ -366,11 +394,11 @@ def _guess(rows: Rows, module: Module, name: str, stage: int) -> str:
     return f"y_{name} + {'h' if stage == 4 else '0.5 * h'} * k{stage - 1}_{name}"
 
 
-def _end(rows: Rows, module: Module, name: str) -> str:
+def _end(rows: Rows, module: Module, name: str, size: int) -> str:
     """The state at the end of the step."""
     k1, k2, k3, k4 = (f"k{stage}_{name}" for stage in (1, 2, 3, 4))
     if name in module.decay:
-        whole, f1, f2, f3 = (rows[f"{name}@{part}"] for part in ("whole", "f1", "f2", "f3"))
+        whole, f1, f2, f3 = (rows[f"{name}@{part}{size}"] for part in ("whole", "f1", "f2", "f3"))
         return f"{whole} * y_{name} + {f1} * {k1} + 2.0 * {f2} * ({k2} + {k3}) + {f3} * {k4}"
     if name in module.lost:
         early, late = f"early_{name}", f"late_{name}"
@@ -378,7 +406,7 @@ def _end(rows: Rows, module: Module, name: str) -> str:
     return f"y_{name} + h / 6.0 * ({k1} + 2.0 * ({k2} + {k3}) + {k4})"
 
 
-def _middle(rows: Rows, module: Module, name: str) -> str:
+def _middle(rows: Rows, module: Module, name: str, size: int) -> str:
     """The state in the middle of the step, to third order."""
     if name not in module.decay and name not in module.lost:
         slopes = f"5.0 * k1_{name} + 4.0 * (k2_{name} + k3_{name}) - k4_{name}"
@@ -386,7 +414,7 @@ def _middle(rows: Rows, module: Module, name: str) -> str:
     if name in module.decay:
         # so that Simpson's rule over the nodes gives the exact mean of the state: what came in less what it rose by
         came = f"h / 6.0 * (k1_{name} + 2.0 * (k2_{name} + k3_{name}) + k4_{name})"
-        rate = f"(1.0 - {rows[f'{name}@half']}) / {rows[f'{name}@q']}"
+        rate = f"(1.0 - {rows[f'{name}@half{size}']}) / {rows[f'{name}@q{size}']}"
         mean = f"({came} - {rows[name]} + y_{name}) / ({rate} * h)"
         return f"1.5 * {mean} - 0.25 * (y_{name} + {rows[name]})"
     first, last = f"k1_{name} - u0_{name} * y_{name}", f"k4_{name} - u2_{name} * {name}_4"
@@ -398,27 +426,28 @@ def _middle(rows: Rows, module: Module, name: str) -> str:
 _PARTS = ("gut", "out", "site")
 
 
-def _points(when: str) -> list[str]:
-    return [f"{when}{i}" for i in range(len(rules_of_day()[0 if when == "first" else 1][0]))]
+def _points(size: int) -> list[str]:
+    return [f"{size}p{i}" for i in range(len(rule_of(size == 0)[0]))]
 
 
-def _drug_rows(drug: Drug) -> list[str]:
+def _drug_rows(drug: Drug, sizes: int) -> list[str]:
     own = drug.states[1]
-    falls = [f"@fall_{own}_{part}_{point}" for part in _PARTS for point in (*_points("first"), *_points("later"), "end")]
+    points = [point for size in range(sizes) for point in (*_points(size), f"{size}end")]
+    falls = [f"@fall_{own}_{part}_{point}" for part in _PARTS for point in points]
     shares = [f"@{kind}_{own}_{part}" for kind in ("blood", "effect") for part in _PARTS]
     return [*falls, *shares, *(f"@rate_{own}_{part}" for part in _PARTS), f"@scale_{own}", f"@entry_{own}"]
 
 
-def _drug_begin(drug: Drug, rows: Rows, write: Expression) -> Iterator[str]:
-    """Shares at the start of the day. Rates that nearly agree are moved apart by 1e-5 of themselves."""
+def _drug_begin(drug: Drug, rows: Rows, write: Expression, sizes: Sequence[float]) -> Iterator[str]:
+    """Shares at the start of the day. Rates that nearly agree are moved apart by a few 1e-8 of themselves."""
     own = drug.states[1]
     depot, central, effect = (rows[name] for name in drug.states[:3])
     yield f"gut = {write(drug.absorption)}"
     yield f"out = {write(drug.elimination)}"
     yield f"site = {write(drug.effect)}"
-    yield "out = out * 1.00001 if abs(gut - out) < 1e-5 * out else out"
-    yield "site = site * 1.00002 if abs(gut - site) < 1e-5 * site else site"
-    yield "site = site * 1.00004 if abs(out - site) < 2e-5 * site else site"
+    yield "out = out * 1.00000002 if abs(gut - out) < 2e-8 * out else out"
+    yield "site = site * 1.00000004 if abs(gut - site) < 2e-8 * site else site"
+    yield "site = site * 1.00000004 if abs(out - site) < 2e-8 * site else site"
     yield f"scale = {write(drug.scale)}"
     yield f"entry = scale * gut / (gut - out) * {depot}"
     yield f"blood_out = scale * {central} + entry"
@@ -434,23 +463,23 @@ def _drug_begin(drug: Drug, rows: Rows, write: Expression) -> Iterator[str]:
     yield f"{rows[f'@scale_{own}']} = scale"
     yield f"{rows[f'@entry_{own}']} = {depot}"
     for part in _PARTS:
-        for when, (points, _) in zip(("first", "later"), rules_of_day(), strict=True):
-            for point, x in zip(_points(when), points, strict=True):
-                yield f"{rows[f'@fall_{own}_{part}_{point}']} = exp(-{part} * (h * {x!r}))"
-        yield f"{rows[f'@fall_{own}_{part}_end']} = exp(-{part} * h)"
+        for size, length in enumerate(sizes):
+            points, _ = rule_of(size == 0)
+            for point, x in zip(_points(size), points, strict=True):
+                yield f"{rows[f'@fall_{own}_{part}_{point}']} = exp(-{part} * (h * {length * x!r}))"
+            yield f"{rows[f'@fall_{own}_{part}_{size}end']} = exp(-{part} * (h * {length!r}))"
     # what was taken up to today's end; the rest of the day's exposure follows from the drug that is left
     last = drug.states[3]
     yield f"{rows[last]} = {rows[last]} + {central} / out * scale"
 
 
-def _drug_signals(
-    drug: Drug, rows: Rows, names: Mapping[str, str], when: str, points: list[float], shares: list[list[float]]
-) -> Iterator[str]:
+def _drug_signals(drug: Drug, rows: Rows, names: Mapping[str, str], size: int) -> Iterator[str]:
+    _, shares = rule_of(size == 0)
     own = drug.states[1]
     needs_blood = any("concentration" in names_in(text) for text in drug.fast.values())
     for name in drug.fast:
         yield f"{name}_0 = {name}_1 = {name}_2 = 0.0"
-    for i, point in enumerate(_points(when)):
+    for i, point in enumerate(_points(size)):
         fall = {part: rows[f"@fall_{own}_{part}_{point}"] for part in _PARTS}
         said = {
             kind: " + ".join(f"{rows[f'@{kind}_{own}_{part}']} * {fall[part]}" for part in parts)
@@ -467,12 +496,12 @@ def _drug_signals(
         yield from (f"{rows[f'{name}@{node}']} = {name}_{node}" for node in _NODES)
 
 
-def _drug_advance(drug: Drug, rows: Rows) -> Iterator[str]:
+def _drug_advance(drug: Drug, rows: Rows, size: int) -> Iterator[str]:
     own = drug.states[1]
     for kind in ("blood", "effect"):
         for part in _PARTS:
             row = rows[f"@{kind}_{own}_{part}"]
-            yield f"{row} = {row} * {rows[f'@fall_{own}_{part}_end']}"
+            yield f"{row} = {row} * {rows[f'@fall_{own}_{part}_{size}end']}"
 
 
 def _drug_end(drug: Drug, rows: Rows) -> Iterator[str]:

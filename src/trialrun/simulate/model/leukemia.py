@@ -30,6 +30,7 @@ def pharmacokinetics(renal_clearance: str = "additive") -> Module:
             elimination="elimination",
             effect="effect_rate",
             scale="1000 / volume",  # mg/L to ng/mL
+            rising="where(effect < 0.1 * homing_ec50, depot - 0.01, -1)",
             fast={
                 "activated": site.format(x="activation"),
                 "homing_signal": site.format(x="homing"),
@@ -62,8 +63,7 @@ INFLAMMATION = Module(
         "provoked": "where(activation - tolerance > 0,"
         " inflaming * exp(inflammation_power * log(max(activation - tolerance, 1e-30))), 0)"
     },
-    states={"inflammation": "provoked"},
-    decay={"inflammation": "inflammation_rate"},
+    states={"inflammation": "provoked - inflammation_rate * inflammation"},
 )
 
 TRAFFICKING = Module(
@@ -71,11 +71,18 @@ TRAFFICKING = Module(
     "leukaemia cells in blood, in nodes and spleen, and in marrow; growth, homing, egress, kill and lysis",
     constants=(
         *("effector_kill", "inflammation_kill", "lysis_rate", "birth_rate", "death_rate_tissue", "death_rate_blood"),
-        *("homing_rate", "homing_gain", "egress_block", "homing_ec50", "egress_rate", "tissue_share", "marrow_capacity"),
+        *(
+            "homing_rate",
+            "homing_gain",
+            "egress_block",
+            "homing_ec50",
+            "egress_rate",
+            "tissue_share",
+            "marrow_capacity",
+        ),
     ),
     daily={
         "net_growth": "birth_rate - death_rate_tissue",
-        "blood_leaving": "homing_rate * (1 + homing_gain * effect / (homing_ec50 + effect)) + death_rate_blood",
         "per_capacity": "1 / marrow_capacity",
     },
     signals={
@@ -92,12 +99,12 @@ TRAFFICKING = Module(
         "killed": "kill_tissue * outside + kill_blood * blood",
     },
     states={
-        "blood": "leaving_tissue * outside - (homing + death_rate_blood + kill_blood - blood_leaving) * blood",
+        "blood": "leaving_tissue * outside - returned - (death_rate_blood + kill_blood) * blood",
         "tissue": "(net_growth - leaving_tissue - kill_tissue) * tissue + tissue_share * returned",
         "marrow": "growth_marrow - (leaving_tissue + kill_tissue) * marrow + (1 - tissue_share) * returned",
-        "dying": "killed",
+        "dying": "killed - lysis_rate * dying",
     },
-    decay={"blood": "blood_leaving", "dying": "lysis_rate"},
+    halved=True,  # blood and tissue exchange cells at several per day
     balances={
         "cells_born": "net_growth * tissue + growth_marrow - death_rate_blood * blood",
         "cells_lysed": "lysis_rate * dying",
@@ -131,7 +138,12 @@ def chain(kind: str, count: str, effect: str, gcsf: bool) -> Module:
     return Module(
         count,
         f"{count}: a chain of precursors with feedback",
-        constants=(f"{kind}_setpoint", f"{kind}_rate", f"{kind}_feedback", *(("gcsf_gain", "gcsf_speed") if gcsf else ())),
+        constants=(
+            f"{kind}_setpoint",
+            f"{kind}_rate",
+            f"{kind}_feedback",
+            *(("gcsf_gain", "gcsf_speed") if gcsf else ()),
+        ),
         inputs=("gcsf",) if gcsf else (),
         daily={
             rate: f"{kind}_rate" + (" * (1 + (gcsf_speed - 1) * gcsf)" if gcsf else ""),
@@ -158,9 +170,10 @@ HEMOGLOBIN = Module(
     "hemoglobin",
     "haemoglobin, slowly towards what crowding and the drug leave",
     constants=("hemoglobin_setpoint", "hemoglobin_rate", "hemoglobin_crowding", "hemoglobin_effect"),
-    signals={"hemoglobin_goal": "hemoglobin_setpoint * (1 - hemoglobin_crowding * crowd) * (1 - hemoglobin_effect * activated)"},
-    states={"hemoglobin": "hemoglobin_rate * hemoglobin_goal"},
-    decay={"hemoglobin": "hemoglobin_rate"},
+    signals={
+        "hemoglobin_goal": "hemoglobin_setpoint * (1 - hemoglobin_crowding * crowd) * (1 - hemoglobin_effect * activated)"
+    },
+    states={"hemoglobin": "hemoglobin_rate * (hemoglobin_goal - hemoglobin)"},
 )
 
 KIDNEY = Module(
@@ -168,7 +181,14 @@ KIDNEY = Module(
     "what lysed cells set free, and the kidney that has to remove it",
     constants=(
         *("gfr", "urate_production", "urate_volume", "urate_gut_clearance", "urate_excretion", "allopurinol_block"),
-        *("allopurinol_rate", "urate_yield", "rasburicase_kill", "rasburicase_decay", "urine_flow", "urine_flow_hydrated"),
+        *(
+            "allopurinol_rate",
+            "urate_yield",
+            "rasburicase_kill",
+            "rasburicase_decay",
+            "urine_flow",
+            "urine_flow_hydrated",
+        ),
         *("urate_threshold", "phosphate_intake", "phosphate_yield", "phosphate_volume", "phosphate_tm"),
         *("phosphate_baseline", "phosphate_power", "potassium_intake", "potassium_yield", "potassium_volume"),
         *("potassium_baseline", "potassium_power", "potassium_gfr_power", "potassium_buffer", "potassium_exchange"),
@@ -184,12 +204,6 @@ KIDNEY = Module(
         "per_potassium_volume": "1 / potassium_volume",
         "per_creatinine_volume": "1 / creatinine_volume",
         "per_urate_tolerated": "1 / ((urine_flow + (urine_flow_hydrated - urine_flow) * hydration) * urate_threshold)",
-        "urate_leaving": "(urate_gut_clearance + urate_excretion * gfr * filtration) * per_urate_volume"
-        " + rasburicase_kill * rasburicase",
-        "phosphate_leaving": "gfr * filtration * per_phosphate_volume",
-        "potassium_leaving": "potassium_intake * potassium_power * per_potassium_volume / potassium_baseline"
-        " + potassium_exchange * potassium_buffer * per_potassium_volume",
-        "creatinine_leaving": "gfr * filtration * per_creatinine_volume",
     },
     signals={
         "lysed": "lysis_rate * dying",
@@ -210,27 +224,18 @@ KIDNEY = Module(
         "filtration_change": "recovery_rate * (1 - inflammatory_gfr_loss * inflamed - filtration) - filtration * injury",
     },
     states={
-        "urate": "(urate_made_now - urate_gut_clearance * urate - urate_filtered - urate_oxidised_now) * per_urate_volume"
-        " + urate_leaving * urate",
-        "phosphate": "phosphate_change + phosphate_leaving * phosphate",
-        "potassium": "potassium_change + potassium_leaving * potassium",
+        "urate": "(urate_made_now - urate_gut_clearance * urate - urate_filtered - urate_oxidised_now) * per_urate_volume",
+        "phosphate": "phosphate_change",
+        "potassium": "potassium_change",
         "potassium_stored": "into_cells",
         "calcium": "calcium_rate * (calcium_baseline - calcium) - precipitating",
-        "creatinine": "(creatinine_production - filtered * creatinine) * per_creatinine_volume + creatinine_leaving * creatinine",
+        "creatinine": "(creatinine_production - filtered * creatinine) * per_creatinine_volume",
         "filtration": "filtration_change",
-        "oxypurinol": "allopurinol_rate * allopurinol",
-        "rasburicase": "0",
+        "oxypurinol": "allopurinol_rate * (allopurinol - oxypurinol)",
+        "rasburicase": "-rasburicase_decay * rasburicase",
         "phosphate_threshold": "-phosphate_power * phosphate_threshold * phosphate_change / phosphate",
         "potassium_drive": "potassium_drive * (potassium_gfr_power * filtration_change / filtration"
         " + potassium_power * potassium_change / potassium)",
-    },
-    decay={
-        "urate": "urate_leaving",
-        "phosphate": "phosphate_leaving",
-        "potassium": "potassium_leaving",
-        "creatinine": "creatinine_leaving",
-        "oxypurinol": "allopurinol_rate",
-        "rasburicase": "rasburicase_decay",
     },
     restart={
         "phosphate_threshold": "phosphate_tm * exp(phosphate_power * log(phosphate_baseline / phosphate))",

@@ -28,7 +28,9 @@ _FLOORS = {"blood": 1.0, "tissue": 1.0, "marrow": 1.0, "dying": 1.0}
 
 
 @cache
-def lenalidomide_cll(renal_clearance: str = "additive", marrow_effect: str = "proliferation", balances: bool = False) -> Model:
+def lenalidomide_cll(
+    renal_clearance: str = "additive", marrow_effect: str = "proliferation", balances: bool = False
+) -> Model:
     """Lenalidomide in chronic lymphocytic leukaemia."""
     return Model(
         "lenalidomide-cll",
@@ -55,5 +57,7 @@ def find_model(name: str, options: Mapping[str, str], balances: bool = False) ->
     chosen = {what: options.get(what, ways[0]) for what, ways in ALTERNATIVES.items()}
     for what, way in chosen.items():
         if way not in ALTERNATIVES[what]:
-            raise TrialrunError(Problem("unknown-option", f"no such way of {what}", way, " or ".join(ALTERNATIVES[what])))
+            raise TrialrunError(
+                Problem("unknown-option", f"no such way of {what}", way, " or ".join(ALTERNATIVES[what]))
+            )
     return lenalidomide_cll(chosen["renal_clearance"], chosen["marrow_effect"], balances)

@@ -30,7 +30,8 @@ class Drug:
     `absorption`, `elimination` and `effect` name rates per day (constants or daily values), `scale` turns the amount in
     the compartment into a concentration (an expression of constants). States `depot`, `central`, `effect_site` and
     `exposure` (running integral of the concentration) carry the prefix. `fast` are signals of the `concentration` and of
-    `effect_site`: they are averaged over each step so that their first three moments are kept.
+    `effect_site`: they are averaged over each step so that their first three moments are kept. Where `rising` is above 0 at the start of a day (after
+    its dose), the day's steps are cut in two at once.
     """
 
     absorption: str
@@ -38,6 +39,7 @@ class Drug:
     effect: str
     scale: str
     fast: Text
+    rising: str = ""
     states: tuple[str, str, str, str] = ("depot", "central", "effect", "exposure")
 
 
@@ -58,6 +60,7 @@ class Module:
               and daily values): solved exactly, so that it may be fast; its equation leaves this part out
     lost      name of a state -> rate per day of a loss in proportion to itself that the drug drives within the day: taken
               out by an integrating factor; its equation leaves this part out
+    halved    whether the module takes each step in two halves (for a fast exchange; not with `decay` or `lost`)
     drug      the drug that the module describes, if any
     about     one line: what the module stands for
     """
@@ -75,6 +78,7 @@ class Module:
     balances: Text = field(default_factory=_nothing)
     decay: Text = field(default_factory=_nothing)
     lost: Text = field(default_factory=_nothing)
+    halved: bool = False
     drug: Drug | None = None
 
 
@@ -82,14 +86,14 @@ class Module:
 class Model:
     """Modules in the order of their influence, and how finely a day is cut.
 
-    `steps` equal steps a day, doubled for a subject whose estimated error is above `tolerance`, at most `doublings`
-    times; `floor` is the size below which a state's error counts as absolute (units of the state).
+    `grid` holds the lengths of the steps of a day, shorter after the dose; each is cut in two for a subject whose estimated
+    error is above `tolerance`, and so on, at most `doublings` times; `floor` is the size below which a state's error counts as absolute (units of the state).
     """
 
     name: str
     modules: tuple[Module, ...]
     balances: bool = False
-    steps: int = 6
+    grid: tuple[float, ...] = (1 / 24, 1 / 12, 1 / 8, *(3 / 20,) * 5)
     tolerance: float = 0.03
     doublings: int = 7
     floor: float = 0.1
@@ -158,10 +162,16 @@ def _check(model: Model) -> Iterator[Problem]:
                 yield from _unknown(module, f"{kind} {name}", text, day | all_states)
         for name, text in (*module.decay.items(), *module.lost.items()):
             if name not in module.states:
-                yield Problem("unknown-name", f"module {module.name}: no state of it falls so", name, "one of its states")
+                yield Problem(
+                    "unknown-name", f"module {module.name}: no state of it falls so", name, "one of its states"
+                )
             yield from _unknown(module, f"fall of {name}", text, day if name in module.decay else day | above | signals)
+        if module.halved and (module.decay or module.lost):
+            yield Problem("halved", f"module {module.name} is halved and has decay or lost", None, "one of them")
         seen = day | above
         if module.drug:
+            if module.drug.rising:
+                yield from _unknown(module, "rising", module.drug.rising, day | all_states)
             for name, text in module.drug.fast.items():
                 yield from _unknown(module, name, text, day | {"concentration", "effect_site"})
             seen |= set(module.drug.fast)

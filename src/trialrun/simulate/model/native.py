@@ -231,25 +231,20 @@ def _advance(module: Any, program: Program, functions: Mapping[str, Any]) -> Non
             with _loop(b, whole(LANES)) as lane:
                 b.store(whole(0), at(done, lane))
             b.store(whole(LANES), left)
-            b.store(whole(program.steps), steps)
-            with _loop(b, whole(program.doublings + 1)) as doubling, b.if_then(
-                b.icmp_signed(">", b.load(left, typ=_INT), whole(0))
+            b.store(whole(1), steps)
+            with (
+                _loop(b, whole(program.doublings + 1)) as doubling,
+                b.if_then(b.icmp_signed(">", b.load(left, typ=_INT), whole(0))),
             ):
                 count = b.load(steps, typ=_INT)
-                h = b.fdiv(ir.Constant(_DOUBLE, 1.0), b.sitofp(count, _DOUBLE))
-                b.call(functions["begin"], [work, h])
-                with _loop(b, count) as step:
-                    first = b.icmp_signed("==", step, whole(0))
-                    for name in program.step:
-                        if name in program.first_step:
-                            with b.if_else(first) as (then, other):
-                                with then:
-                                    b.call(functions[program.first_step[name]], [work, h])
-                                with other:
-                                    b.call(functions[name], [work, h])
-                        else:
+                part = b.fdiv(ir.Constant(_DOUBLE, 1.0), b.sitofp(count, _DOUBLE))
+                b.call(functions["begin"], [work, part])
+                for length, names in program.steps:
+                    h = b.fmul(part, ir.Constant(_DOUBLE, length))
+                    with _loop(b, count):
+                        for name in names:
                             b.call(functions[name], [work, h])
-                b.call(functions["end"], [work, h])
+                b.call(functions["end"], [work, part])
                 with _loop(b, whole(LANES)) as lane:
                     error = b.load(at(work, b.add(lane, whole(program.errors_at * LANES))), typ=_DOUBLE)
                     fine = b.fcmp_ordered("<=", error, ir.Constant(_DOUBLE, 0.0))
