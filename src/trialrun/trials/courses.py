@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
 
 from trialrun.engine.conduct import Log, PlannedCalendar, conduct
-from trialrun.engine.source import BoolArray, FloatArray, IntArray, Source
+from trialrun.engine.source import BoolArray, FloatArray, IntArray, Observed, Source
 from trialrun.engine.subjects import Subjects
 from trialrun.plan.calendar import Plan
 from trialrun.plan.dosing import NEVER
@@ -18,7 +18,7 @@ from trialrun.trials.statement import Conduct
 from trialrun.trials.switch import Switch
 from trialrun.vocab.problems import Problem, TrialrunError
 
-CHUNK = 2048  # subjects conducted at once
+CHUNK = 8192  # subjects conducted at once: enough that the work is in the columns, few enough for the memory
 TREATED, TOXIC = "subjects_treated", "subjects_dead_of_toxicity"
 WITH = "subjects_with_"
 
@@ -66,6 +66,15 @@ class Setting:
         return tuple(sorted(named))
 
 
+class _WithoutFindings(list[tuple[int, Observed]]):
+    """What was observed without the results of tests: a crowd's would fill the memory, and no count is made of them."""
+
+    def append(self, item: tuple[int, Observed]) -> None:
+        """Add what was observed on a day."""
+        day, observed = item
+        super().append((day, replace(observed, findings=())))
+
+
 @dataclass(slots=True)
 class Conducted:
     """Subjects that were conducted: everything observed and decided of them, and their state at the end."""
@@ -76,8 +85,10 @@ class Conducted:
     clinic: Clinic
 
 
-def conduct_subjects(setting: Setting, index: IntArray, activation: FloatArray, stop: FloatArray) -> Conducted:
-    """Conduct the subjects of these global numbers (m,) up to the last day.
+def conduct_subjects(
+    setting: Setting, index: IntArray, activation: FloatArray, stop: FloatArray, log: Log | None = None
+) -> Conducted:
+    """Conduct the subjects of these global numbers (m,) up to the last day; `log` is filled where one is given.
 
     `activation` (m, plans) and `stop` (m,): the day, from each subject's own first dose, on which a version is active
     and on which the study is stopped (inf: never).
@@ -89,7 +100,7 @@ def conduct_subjects(setting: Setting, index: IntArray, activation: FloatArray, 
     subjects.age = clinic.age
     subjects.consented[:] = 1
     switch = Switch(setting.plans, activation, subjects)
-    log = Log()
+    log = Log() if log is None else log
     days = range(setting.first_day, setting.last_day + 1)
     conduct(setting.plans, switch, source, calendar, subjects, days, log)
     return Conducted(log, subjects, switch, clinic)
@@ -137,7 +148,7 @@ def _study_terms(terms: Sequence[str]) -> tuple[str, ...]:
 
 def simulate_courses(setting: Setting, index: IntArray, activation: FloatArray, stop: FloatArray) -> Courses:
     """The courses of these subjects; see `conduct_subjects`."""
-    done = conduct_subjects(setting, index, activation, stop)
+    done = conduct_subjects(setting, index, activation, stop, Log(observed=_WithoutFindings()))
     courses = Courses.none(setting, index.size)
     courses.activation, courses.stop = activation, stop
     courses.done[:] = True
