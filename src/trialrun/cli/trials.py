@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +14,7 @@ from trialrun.cli.simulate import Cycles, Form, PopulationFile, Seed
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from trialrun.trials.study import TrialStudy
     from trialrun.trials.summary import Characteristic
 
 
@@ -32,6 +33,10 @@ def trials(
     conduct: Annotated[
         Path | None, typer.Option("--conduct", help="How the trial is run; else conduct.yaml beside the protocol.")
     ] = None,
+    trial: Annotated[
+        int | None,
+        typer.Option("--trial", min=1, help="Only this trial (from 1), its record written to --out as of a real one."),
+    ] = None,
     threads: Annotated[int, typer.Option("--threads", min=1, help="Threads of the disease model.")] = 1,
     out: Annotated[
         Path, typer.Option("--out", help="Folder for the tables of trials and subjects and the summary.")
@@ -46,6 +51,9 @@ def trials(
     next cycle. Printed are the operating characteristics, each with its Monte Carlo interval. What is assumed of the
     conduct stands in conduct.yaml (docs/whole-trials.md).
 
+    With `--trial N` the N-th of these trials alone is run and its record written: consents and approvals show the
+    amendment, and `trialrun decide`, `replay` and `report` take it as they take a real one.
+
     Example: `trialrun trials studies/lenalidomide-cll --start original --amend-to amendment-1 --trials 2000`
     """
     from rich.console import Console
@@ -59,6 +67,9 @@ def trials(
 
     whole = read_protocol(protocol)
     study = read_trial_study(whole, start or next(iter(whole.versions)), amend_to or (), population, conduct)
+    if trial is not None:
+        _write_one(study, trial, subjects, seed, cycles, threads, out, format)
+        return
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("courses", total=subjects * trials)
@@ -68,6 +79,32 @@ def trials(
     summary = summarize_trials(of_trials, of_subjects)
     write_trials(study, out, of_trials, of_subjects, summary, seed, cycles, date.today())
     _print(summary, format, f"{trials} trials of {subjects} participants, {' -> '.join(study.versions)}", out)
+
+
+def _write_one(
+    study: TrialStudy, trial: int, subjects: int, seed: int, cycles: int, threads: int, out: Path, form: Format
+) -> None:
+    from trialrun.trials.record import write_trial
+    from trialrun.trials.run import run_trials
+    from trialrun.trials.tables import tabulate_trials
+
+    done = run_trials(study.setting(seed, cycles, threads), 1, subjects, first_trial=trial - 1)
+    write_trial(done, trial, out)
+    row: dict[str, Cell] = tabulate_trials(done).row(0, named=True)
+    if form is Format.json:
+        print_json(row)
+    elif form is Format.csv:
+        print_rows([row], list(row), form)
+    else:
+        start = study.protocol.version(study.versions[0]).date
+        for name, day in row.items():
+            if name.endswith("_day") and isinstance(day, int):
+                row[name] = f"{start + timedelta(days=day)} (day {day} of the trial)"
+        shown: list[dict[str, Cell]] = [
+            {"of the trial": name.replace("_", " "), "": value} for name, value in row.items() if value is not None
+        ]
+        print_rows(shown, ["of the trial", ""], form, f"Trial {trial}: {' -> '.join(study.versions)}")
+        typer.echo(f"The record is in {out}; read it with: trialrun replay PROTOCOL {out} --under VERSION")
 
 
 def _print(summary: Sequence[Characteristic], form: Format, title: str, out: Path) -> None:

@@ -38,6 +38,8 @@ def trial_tables(trials: Trials, number: int) -> dict[str, pl.DataFrame]:
     start = trials.setting.plans[0].version.date
     first_dose = _dates(start, trials.enrolment.first_dose[at, enrolled])
     tables = derive_tables(done.log, trials.setting.plans, np.zeros(rows.size, dtype=np.int64), names, first_dose)
+    # a test without a result is no line of a record
+    tables["findings"] = tables["findings"].filter(pl.any_horizontal(pl.col("value", "text").is_not_null()))
     sites = _sites(trials, index)
     born = first_dose - pl.Series([timedelta(days=round(float(years) * 365.25)) for years in done.clinic.age])
     tables["subjects"] = _fill(
