@@ -37,6 +37,9 @@ def trials(
         int | None,
         typer.Option("--trial", min=1, help="Only this trial (from 1), its record written to --out as of a real one."),
     ] = None,
+    figure: Annotated[
+        Path | None, typer.Option("--figure", help="Draw participants harmed and pauses to this file, .png or .svg.")
+    ] = None,
     threads: Annotated[int, typer.Option("--threads", min=1, help="Threads of the disease model.")] = 1,
     out: Annotated[
         Path, typer.Option("--out", help="Folder for the tables of trials and subjects and the summary.")
@@ -78,6 +81,10 @@ def trials(
     of_trials, of_subjects = tabulate_trials(done), tabulate_subjects(done)
     summary = summarize_trials(of_trials, of_subjects)
     write_trials(study, out, of_trials, of_subjects, summary, seed, cycles, date.today())
+    if figure is not None:
+        from trialrun.trials.figure import draw_trials, write_picture
+
+        write_picture(draw_trials(of_trials, " to ".join(study.versions)), figure)
     _print(summary, format, f"{trials} trials of {subjects} participants, {' -> '.join(study.versions)}", out)
 
 
