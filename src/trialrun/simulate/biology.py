@@ -14,9 +14,19 @@ from trialrun.simulate.subjects import VirtualSubjects
 from trialrun.vocab.problems import Problem, TrialrunError
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 
 # What goes on before the first dose; drug, activation, leukaemia and marrow stand still until then.
-_BEFORE = ("urate", "phosphate", "potassium", "potassium_stored", "calcium", "creatinine", "filtration", "oxypurinol")
+_BEFORE: tuple[str, ...] = (
+    "urate",
+    "phosphate",
+    "potassium",
+    "potassium_stored",
+    "calcium",
+    "creatinine",
+    "filtration",
+    "oxypurinol",
+)
 _BEFORE = (*_BEFORE, "rasburicase", "phosphate_threshold", "potassium_drive")
 CO_TREATMENTS = ("allopurinol", "hydration", "rasburicase", "steroid", "gcsf")
 
@@ -46,6 +56,14 @@ class Biology:
     def state(self, name: str) -> FloatArray:
         """One state of every subject now, (n,), units as in layout.STATES."""
         return np.asarray(self._states[:, self._row[name], :].reshape(-1)[: self.n])
+
+    def scale_state(self, name: str, rows: IntArray, factor: FloatArray) -> None:
+        """Multiply a state of these rows (m,) at once: a hit from outside the model."""
+        self._states[rows // LANES, self._row[name], rows % LANES] *= factor
+        if rows.size and rows[-1] == self.n - 1:  # the copies that fill the last block
+            self._states[-1, self._row[name], (self.n - 1) % LANES :] = self._states[
+                -1, self._row[name], (self.n - 1) % LANES
+            ]
 
     def advance_day(self, dose: FloatArray, treatments: Mapping[str, FloatArray]) -> None:
         """One day: `dose` (n,) mg at its start, `treatments` (n,) 0 or 1 by name; absent names are not given."""

@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 from trialrun.engine.source import Ended, Events, Exposures, Moment, Observed, Orders
 from trialrun.simulate.biology import CO_TREATMENTS, Biology
 from trialrun.simulate.events import Happenings
-from trialrun.simulate.layout import STATES
 from trialrun.simulate.luck import draw_uniform
 from trialrun.simulate.measure import Laboratory, find_due
 from trialrun.simulate.population import Population
-from trialrun.simulate.subjects import draw_subjects
+from trialrun.simulate.subjects import Numbers, conduct_numbers, draw_subjects
 from trialrun.vocab.problems import Problem, TrialrunError
 
 FloatArray = NDArray[np.float64]
@@ -27,7 +26,8 @@ class VirtualClinic:
     """n virtual subjects of a population; a `Source` for the engine.
 
     Subject i of this clinic is the virtual subject `first_subject + i` of the seed: the same person with the same luck
-    in whatever clinic, protocol version, chunk or thread. `index` (n,) names other subjects than the n from the first.
+    in whatever clinic, protocol version, chunk or thread. `index` (n,) names other subjects than the n from the first;
+    `numbers` gives subjects other numbers than those of the population file (see `draw_subjects`).
     Of the treatments only allopurinol, hydration, rasburicase, steroid and gcsf act on the model; other names are taken
     without effect. Memory is flat: about 4 kB a subject.
     """
@@ -41,6 +41,7 @@ class VirtualClinic:
         *,
         threads: int = 1,
         index: IntArray | None = None,
+        numbers: Numbers | None = None,
     ) -> None:
         if n < 1 or first_subject < 0 or threads < 1:
             found = f"n = {n}, first_subject = {first_subject}, threads = {threads}"
@@ -49,11 +50,12 @@ class VirtualClinic:
         self.population = population
         self.seed = seed
         who = np.arange(first_subject, first_subject + n) if index is None else index
-        self.subjects = draw_subjects(population, seed, who)
+        self.subjects = draw_subjects(population, seed, who, numbers)
         self._biology = Biology(self.subjects, threads)
-        self._happenings = Happenings(population, seed, self.subjects, self._biology)
+        self._happenings = Happenings(population, seed, self.subjects, self._biology, numbers)
         self._laboratory = Laboratory(population, seed, self.subjects, self._biology, np.zeros(n))
-        self._missed = population.conduct["missed_dose"].value
+        self._missed = conduct_numbers(population, n, numbers)["missed_dose"]
+        self._dose = np.zeros(n)
         self._day: int | None = None
 
     @property
@@ -87,8 +89,9 @@ class VirtualClinic:
                 exposures.append(taken)
             if day >= 0:
                 told, left = self._happenings.leave(day + 1, orders.on_study)
-                events += [*told, *self._happenings.happen(day + 1)]
-                ended += left
+                new, given_up = self._happenings.happen(day + 1, self._dose)
+                events += [*told, *new]
+                ended += [*left, *given_up]
         self._day = moment.day
         asked = moment.due.get("adverse_events")
         if asked is not None:
@@ -125,18 +128,13 @@ class VirtualClinic:
         dose = np.zeros(self.n)
         if rows.size:
             luck = draw_uniform(self.seed, "conduct.adherence", self.subjects.index[rows], day)
-            dose[rows] = np.where(luck < self._missed, 0.0, orders.dose[rows])
+            dose[rows] = np.where(luck < self._missed[rows], 0.0, orders.dose[rows])
+        self._dose = dose
+        treatments["hydration"] = self._happenings.hydration(day, treatments.get("hydration", np.zeros(self.n)))
         self._biology.advance_day(dose, treatments)
         return Exposures(day, rows, dose[rows]) if rows.size else None
 
     def truth(self) -> Mapping[str, FloatArray]:
         """What no trial sees, for tests: every state, flare and lysis grades, each (n,)."""
-        told = {name: self._biology.state(name) for name in STATES}
-        hidden = {
-            "flare_grade": self._happenings.flare.copy(),
-            "worst_flare_grade": self._happenings.flare_most.copy(),
-            "laboratory_lysis": self._happenings.laboratory_lysis.astype(np.float64),
-            "clinical_lysis_grade": self._happenings.lysis_most.copy(),
-            "here": self._happenings.here.astype(np.float64),
-        }
-        return MappingProxyType({**told, **hidden})
+        told = {name: self._biology.state(name) for name in self.subjects.model.states}
+        return MappingProxyType({**told, **self._happenings.truth()})

@@ -154,7 +154,9 @@ class Laboratory:
             return np.asarray(traits["node_length"] * nodes ** (1.0 / 3.0))
         if test == "spleen_below_costal_margin":
             spleen = traits["spleen_volume"] + (1.0 - traits["node_fraction"]) * volume
-            return np.maximum(spleen - traits["spleen_palpable"], 0.0) * traits["spleen_length"]
+            # its long axis grows with the cube root of its volume
+            axis, felt = (np.cbrt(v / traits["spleen_volume"]) for v in (spleen, traits["spleen_palpable"]))
+            return np.asarray(np.maximum(axis - felt, 0.0) * traits["spleen_length"])
         if test == "liver_below_costal_margin":
             return np.maximum(traits["liver"], 0.0) * tissue / traits["tissue_cells"] * swollen
         raise TrialrunError(

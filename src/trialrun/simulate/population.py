@@ -151,6 +151,10 @@ class Population(BaseModel):
     leukemia: dict[str, Number]
     marrow: dict[str, Number]
     kidney: dict[str, Number]
+    flare: dict[str, Number]
+    infection: dict[str, Number]
+    lysis: dict[str, Number]
+    survival: dict[str, Number]
     conduct: dict[str, Number]
     tests: dict[str, Measurement]
     content_hash: str = ""
@@ -162,7 +166,9 @@ class Population(BaseModel):
         )
 
 
-SECTIONS = ("baseline", "pharmacokinetics", "immune", "leukemia", "marrow", "kidney", "conduct")
+# Sections whose numbers differ between trials at most, not between subjects.
+HAPPENING = ("flare", "infection", "lysis", "survival", "conduct")
+SECTIONS = ("baseline", "pharmacokinetics", "immune", "leukemia", "marrow", "kidney", *HAPPENING)
 
 
 @cache

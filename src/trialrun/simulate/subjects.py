@@ -13,7 +13,7 @@ from scipy.special import ndtr, ndtri
 from trialrun.simulate.luck import draw_normal, draw_uniform
 from trialrun.simulate.model.library import find_model
 from trialrun.simulate.model.module import Model
-from trialrun.simulate.population import SECTIONS, Number, Population
+from trialrun.simulate.population import HAPPENING, SECTIONS, Number, Population, Variability
 from trialrun.vocab.problems import Problem, TrialrunError
 
 FloatArray = NDArray[np.float64]
@@ -63,44 +63,67 @@ def upper_limit(population: Population, test: str, male: BoolArray) -> FloatArra
     return np.where(male, limits.male[1], limits.female[1])
 
 
-def draw_number(number: Number, name: str, seed: int, subjects: IntArray, time: int) -> FloatArray:
-    """One value for each subject; the same subject, seed and time give the same value."""
+def draw_number(
+    number: Number,
+    name: str,
+    seed: int,
+    subjects: IntArray,
+    time: int,
+    center: FloatArray | None = None,
+    spread: FloatArray | None = None,
+) -> FloatArray:
+    """One value for each subject; the same subject, seed and time give the same value.
+
+    `center` (n,) and `spread` (n,) stand in the place of the number's own value and standard deviation.
+    """
     varies = number.variability
+    middle = np.full(subjects.size, number.value) if center is None else center
     if varies is None:
-        return np.full(subjects.size, number.value)
+        return middle.copy()
+    wide = np.full(subjects.size, varies.spread) if spread is None else spread
     score = draw_normal(seed, f"population.{name}", subjects, time)
     if varies.factor is not None and varies.correlation is not None:
         shared = draw_normal(seed, f"factor.{varies.factor}", subjects, time)
         score = np.sqrt(varies.correlation) * shared + np.sqrt(1.0 - varies.correlation) * score
     if varies.low is not None or varies.high is not None:
-        low, high = (_score(cut, number) for cut in (varies.low, varies.high))
+        low, high = (_score(cut, varies, middle, wide) for cut in (varies.low, varies.high))
         below, above = (0.0 if low is None else ndtr(low)), (1.0 if high is None else ndtr(high))
         score = np.asarray(ndtri(below + (above - below) * ndtr(score)))
     if varies.distribution == "lognormal":
-        return np.asarray(number.value * np.exp(varies.spread * score))
-    return np.asarray(number.value + varies.spread * score)
+        return np.asarray(middle * np.exp(wide * score))
+    return np.asarray(middle + wide * score)
 
 
-def _score(cut: float | None, number: Number) -> float | None:
-    varies = number.variability
-    if cut is None or varies is None:
+def _score(cut: float | None, varies: Variability, middle: FloatArray, wide: FloatArray) -> FloatArray | None:
+    if cut is None:
         return None
     if varies.distribution == "lognormal":
-        return float(np.log(cut / number.value) / varies.spread)
-    return (cut - number.value) / varies.spread
+        return np.asarray(np.log(cut / middle) / wide)
+    return np.asarray((cut - middle) / wide)
 
 
-def draw_subjects(population: Population, seed: int, index: IntArray) -> VirtualSubjects:
+Numbers = Mapping[str, FloatArray]  # by `section.name` or `section.name:spread`, (n,) each
+
+
+def draw_subjects(
+    population: Population, seed: int, index: IntArray, numbers: Numbers | None = None
+) -> VirtualSubjects:
     """The subjects of these global indices (n,), each drawn again until it could have been enrolled.
+
+    `numbers` gives each subject its own value of a number of the population file (its median or mean; its standard deviation
+    under `section.name:spread`): subjects of several parameter sets or trials may so stand side by side.
 
     A subject's draws depend on seed and index alone. TrialrunError when someone cannot be drawn in `MOST_TRIES` tries.
     """
-    values = _draw_once(population, seed, index, 0)
+    numbers = {} if numbers is None else numbers
+    _check_numbers(population, numbers, index.size)
+    values = _draw_once(population, seed, index, 0, numbers)
     wanting = np.flatnonzero(~_could_enrol(population, values))
     for attempt in range(1, MOST_TRIES):
         if wanting.size == 0:
             break
-        again = _draw_once(population, seed, index[wanting], attempt)
+        some = {name: column[wanting] for name, column in numbers.items()}
+        again = _draw_once(population, seed, index[wanting], attempt, some)
         for name, column in again.items():
             values[name][wanting] = column
         wanting = wanting[~_could_enrol(population, again)]
@@ -128,12 +151,42 @@ def draw_subjects(population: Population, seed: int, index: IntArray) -> Virtual
     )
 
 
-def _draw_once(population: Population, seed: int, index: IntArray, attempt: int) -> dict[str, FloatArray]:
+def _check_numbers(population: Population, numbers: Numbers, n: int) -> None:
+    known = population.numbers()
+    for name, column in numbers.items():
+        number = known.get(name.removesuffix(":spread"))
+        if number is None or (name.endswith(":spread") and number.variability is None):
+            raise TrialrunError(
+                Problem(
+                    "unknown-number", "the population has no such number", name, "section.name of the population file"
+                )
+            )
+        if column.shape != (n,) or not np.isfinite(column).all():
+            found = f"{name} of shape {column.shape}"
+            raise TrialrunError(Problem("wrong-length", "one finite value for each subject", found, f"({n},)"))
+
+
+def conduct_numbers(population: Population, n: int, numbers: Numbers | None = None) -> dict[str, FloatArray]:
+    """Numbers of what happens to people, (n,) each by name: those of every section that draws nothing."""
+    given = {} if numbers is None else numbers
+    return {
+        name: given.get(f"{section}.{name}", np.full(n, number.value))
+        for section in SECTIONS
+        if section in HAPPENING
+        for name, number in getattr(population, section).items()
+    }
+
+
+def _draw_once(
+    population: Population, seed: int, index: IntArray, attempt: int, numbers: Numbers
+) -> dict[str, FloatArray]:
     v: dict[str, FloatArray] = {}
     for section in SECTIONS:
-        if section != "conduct":
+        if section not in HAPPENING:
             for name, number in getattr(population, section).items():
-                v[name] = draw_number(number, name, seed, index, attempt)
+                key = f"{section}.{name}"
+                spread = numbers.get(f"{key}:spread")
+                v[name] = draw_number(number, name, seed, index, attempt, numbers.get(key), spread)
 
     def happens(what: str, probability: FloatArray) -> FloatArray:
         return (draw_uniform(seed, f"population.is.{what}", index, attempt) < probability).astype(np.float64)
@@ -143,6 +196,11 @@ def _draw_once(population: Population, seed: int, index: IntArray, attempt: int)
     v["constitutional_symptoms"] = happens("constitutional", v["constitutional"])
     rank = draw_uniform(seed, "population.is.ecog", index, attempt)
     v["ecog"] = (rank > v["ecog_0"]).astype(np.float64) + (rank > v["ecog_0"] + v["ecog_1"])
+    unreactive = happens("unreactive", v["unreactive"]) == 1.0
+    v["inflammation_sensitivity"] = v["inflammation_sensitivity"] * np.where(unreactive, v["unreactive_part"], 1.0)
+    deaf = happens("nonresponder", v["nonresponder"]) == 1.0
+    v["response"] = np.where(deaf, 0.0, v["response"])
+    v["inflammation_kill"] = v["inflammation_kill"] * np.where(deaf, v["nonresponder_part"], 1.0)
     male = v["male"] == 1.0
     v["weight"] = np.where(male, v["weight_male"], v["weight_female"])
     _derive_drug(v)
