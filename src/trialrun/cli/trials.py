@@ -121,25 +121,37 @@ def _print(summary: Sequence[Characteristic], form: Format, title: str, out: Pat
     elif form is Format.csv:
         print_rows(plain, list(plain[0]), form)
     else:
-        rows = [_shown(row) for row in summary]
-        print_rows(rows, list(rows[0]), form, title)
-        typer.echo(f"\nTables of trials and subjects and the summary are in {out}.")
+        typer.echo(title)
+        for of in dict.fromkeys(row.of for row in summary if row.kind != "rate"):
+            rows = [_shown(row) for row in summary if row.of == of and row.kind != "rate"]
+            print_rows(rows, list(rows[0]), form, f"{of} ({max(row.n for row in summary if row.of == of)})")
+        rates = _rates(summary)
+        print_rows(rates, list(rates[0]), form, "Share of participants, with its 95 % Monte Carlo interval")
+        typer.echo(f"Tables of trials and subjects and the summary are in {out}.")
+
+
+def _text(row: Characteristic, value: float | None) -> str:
+    if value is None:
+        return "-"
+    if row.kind == "mean":
+        return f"{value:.0f}" if row.unit == "d" else f"{value:.2f}"
+    return f"{100 * value:.1f} %" if value >= 0.001 or value == 0 else f"{100 * value:.2g} %"
 
 
 def _shown(row: Characteristic) -> dict[str, Cell]:
-    def text(value: float | None) -> str:
-        if value is None:
-            return "-"
-        if row.unit == "1" and row.kind != "mean":
-            return f"{100 * value:.1f} %" if value >= 0.001 or value == 0 else f"{100 * value:.2g} %"
-        return f"{value:.0f}" if row.unit == "d" else f"{value:.2f}"
-
-    spread = "" if row.q05 is None else f"{row.q05:g} / {row.q50:g} / {row.q95:g}"
     return {
-        "what": row.label + (" (days)" if row.unit == "d" and "day" not in row.label else ""),
-        "of": row.of,
-        "value": text(row.value),
-        "95 % (Monte Carlo)": f"{text(row.low)} to {text(row.high)}",
-        "5 / 50 / 95 % of trials": spread,
-        "trials": row.n,
+        "what": row.label,
+        "value": _text(row, row.value),
+        "95 % (Monte Carlo)": f"{_text(row, row.low)} to {_text(row, row.high)}",
+        "5 / 50 / 95 % of trials": "" if row.q05 is None else f"{row.q05:g} / {row.q50:g} / {row.q95:g}",
     }
+
+
+def _rates(summary: Sequence[Characteristic]) -> list[dict[str, Cell]]:
+    """One line an outcome, one column a group of participants."""
+    rows: dict[str, dict[str, Cell]] = {}
+    for row in summary:
+        if row.kind == "rate":
+            told = f"{_text(row, row.value)} ({_text(row, row.low)} to {_text(row, row.high)})"
+            rows.setdefault(row.label, {"outcome": row.label})[row.of] = told
+    return list(rows.values())

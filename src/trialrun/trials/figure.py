@@ -22,10 +22,10 @@ def draw_trials(trials: pl.DataFrame, title: str) -> Picture:
     before, harmed = trials["harmed_before_end_of_start"].to_numpy(), trials["harmed"].to_numpy()
     most = int(max(before.max(initial=0), harmed.max(initial=0)))
     caption = (
-        f"{title}; {n} simulated trials. Left: share of trials by the number of participants harmed (clinical tumour lysis or "
-        "death of toxicity) before the amended version was active, and in the whole trial. Right: share of trials paused "
-        "when the rule had seen so many participants treated. Bars and bands: exact 95 % Monte Carlo intervals; they do "
-        "not hold the uncertainty of the model."
+        f"{title}; {n} simulated trials. Left: share of trials by the number of participants harmed (clinical tumour "
+        "lysis or death of toxicity) before the amended version was active, and in the whole trial. Right: share of "
+        "trials paused when the rule had seen so many participants treated. Bars and bands: exact 95 % Monte Carlo "
+        "intervals; they do not hold the uncertainty of the model."
     )
     figure = start_figure(2.9)
     with style():
