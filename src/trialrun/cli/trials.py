@@ -70,6 +70,10 @@ def trials(
 
     whole = read_protocol(protocol)
     study = read_trial_study(whole, start or next(iter(whole.versions)), amend_to or (), population, conduct)
+    if figure is not None:
+        from trialrun.trials.figure import check_picture, draw_trials, write_picture
+
+        check_picture(figure)
     if trial is not None:
         _write_one(study, trial, subjects, seed, cycles, threads, out, format)
         return
@@ -82,8 +86,6 @@ def trials(
     summary = summarize_trials(of_trials, of_subjects)
     write_trials(study, out, of_trials, of_subjects, summary, seed, cycles, date.today())
     if figure is not None:
-        from trialrun.trials.figure import draw_trials, write_picture
-
         write_picture(draw_trials(of_trials, " to ".join(study.versions)), figure)
     _print(summary, format, f"{trials} trials of {subjects} participants, {' -> '.join(study.versions)}", out)
 
@@ -91,10 +93,11 @@ def trials(
 def _write_one(
     study: TrialStudy, trial: int, subjects: int, seed: int, cycles: int, threads: int, out: Path, form: Format
 ) -> None:
-    from trialrun.trials.record import write_trial
+    from trialrun.trials.record import make_folder_for_record, write_trial
     from trialrun.trials.run import run_trials
     from trialrun.trials.tables import tabulate_trials
 
+    make_folder_for_record(out)
     done = run_trials(study.setting(seed, cycles, threads), 1, subjects, first_trial=trial - 1)
     write_trial(done, trial, out)
     row: dict[str, Cell] = tabulate_trials(done).row(0, named=True)

@@ -55,11 +55,16 @@ def draw_trials(trials: pl.DataFrame, title: str) -> Picture:
     return finish_picture(figure, "trials", title, caption)
 
 
-def write_picture(picture: Picture, path: Path) -> None:
-    """Write the picture to a file, PNG or SVG by its name."""
+def check_picture(path: Path) -> None:
+    """A picture is PNG or SVG, by the name of its file; anything else is a TrialrunError."""
     if path.suffix not in (".png", ".svg"):
         where = Location(str(path))
         raise TrialrunError(Problem("picture-format", "a picture is PNG or SVG", path.suffix, ".png or .svg", where))
+
+
+def write_picture(picture: Picture, path: Path) -> None:
+    """Write the picture to a file, PNG or SVG by its name."""
+    check_picture(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix == ".png":

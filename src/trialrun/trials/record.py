@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -20,6 +19,7 @@ from trialrun.simulate.luck import draw_uniform
 from trialrun.trials.courses import conduct_subjects
 from trialrun.trials.run import Trials, own_days
 from trialrun.trials.tables import first_version, subject_names
+from trialrun.vocab.problems import Location, Problem, TrialrunError
 
 
 def trial_tables(trials: Trials, number: int) -> dict[str, pl.DataFrame]:
@@ -113,18 +113,24 @@ def _approvals(trials: Trials, at: int) -> pl.DataFrame:
     return _fill("approvals", frame)
 
 
-def write_trial(
-    trials: Trials,
-    number: int,
-    directory: Path,
-    format: Literal["csv", "parquet"] = "csv",  # noqa: A002
-) -> Record:
-    """Write the record of one trial to a directory that holds none, and return it as read back."""
-    directory.mkdir(parents=True, exist_ok=True)
+def make_folder_for_record(directory: Path) -> None:
+    """Make the folder; one that holds a record already, or that cannot be made, is a TrialrunError."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        there = sorted(path.name for path in directory.iterdir() if path.stem in TABLES)
+    except OSError as error:
+        raise TrialrunError(
+            Problem("cannot-write", "the folder cannot be made", error.strerror, None, Location(str(directory)))
+        ) from None
+    if there:
+        found, right = ", ".join(there), "an empty directory"
+        raise TrialrunError(Problem("not-empty", "there is a record already", found, right, Location(str(directory))))
+
+
+def write_trial(trials: Trials, number: int, directory: Path) -> Record:
+    """Write the record of one trial as CSV to a directory that holds none, and return it as read back."""
+    make_folder_for_record(directory)
     for name, table in trial_tables(trials, number).items():
-        if format == "parquet":
-            table.write_parquet(directory / f"{name}.parquet")
-        else:
-            table.write_csv(directory / f"{name}.csv", time_format="%H:%M:%S%.f")
+        table.write_csv(directory / f"{name}.csv", time_format="%H:%M:%S%.f")
     versions = [plan.version for plan in trials.setting.plans]
     return read_record(directory, extra_tests=choice_names(versions))
