@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from trialrun import __version__
 from trialrun.analysis.outcomes import derive_outcomes
@@ -31,7 +32,10 @@ from trialrun.protocol.version import Protocol
 from trialrun.record.tables import TABLES, schema
 from trialrun.simulate.clinic import VirtualClinic
 from trialrun.simulate.population import Population, read_population
+from trialrun.simulate.subjects import Numbers
 from trialrun.vocab.problems import Location, Problem, TrialrunError
+
+IntArray = NDArray[np.int64]
 
 CHUNK = 2048  # subjects simulated at once: their columns fit the processor's cache, their record the memory
 
@@ -152,17 +156,34 @@ def _simulate_version(
 
 def simulate_chunk(rehearsal: Rehearsal, plan: Plan, first: int, n: int) -> dict[str, pl.DataFrame]:
     """The record of subjects `first` to `first + n - 1` (counted over all trials) under one version."""
-    clinic = VirtualClinic(rehearsal.population, n, rehearsal.seed, first)
+    index = np.arange(first, first + n)
+    trial, number = index // rehearsal.subjects + 1, index % rehearsal.subjects + 1
+    names = pl.Series("subject", [f"T{t:04d}-{s:06d}" for t, s in zip(trial, number, strict=True)], dtype=pl.String)
+    return conduct_subjects(rehearsal.population, plan, rehearsal.cycles, rehearsal.seed, index, names)
+
+
+def conduct_subjects(
+    population: Population,
+    plan: Plan,
+    cycles: int,
+    seed: int,
+    index: IntArray,
+    names: pl.Series,
+    numbers: Numbers | None = None,
+) -> dict[str, pl.DataFrame]:
+    """The record of the virtual subjects of these global indices (n,) under one version, called by these names (n,).
+
+    An index may stand more than once, with other `numbers` (see `draw_subjects`).
+    """
+    n = index.size
+    clinic = VirtualClinic(population, n, seed, index=index, numbers=numbers)
     subjects = Subjects.fresh([plan], n)
     subjects.age = clinic.age
     subjects.consented[:] = 1
     everyone = np.zeros(n, dtype=np.int64)
     log = Log()
-    days = range(plan.first_day, rehearsal.cycles * plan.cycle_days + 1)
+    days = range(plan.first_day, cycles * plan.cycle_days + 1)
     conduct([plan], lambda day: everyone, clinic, PlannedCalendar(), subjects, days, log)
-    index = np.arange(first, first + n)
-    trial, number = index // rehearsal.subjects + 1, index % rehearsal.subjects + 1
-    names = pl.Series("subject", [f"T{t:04d}-{s:06d}" for t, s in zip(trial, number, strict=True)], dtype=pl.String)
     # virtual subjects have no calendar of their own: all start on the day the version came into force
     start = plan.version.date + timedelta(days=28)
     tables = derive_tables(log, [plan], everyone, names, start)
@@ -170,6 +191,15 @@ def simulate_chunk(rehearsal: Rehearsal, plan: Plan, first: int, n: int) -> dict
     tables["consents"] = _consents(names, plan, start)
     tables["approvals"] = _approvals(plan)
     return tables
+
+
+def derive_subject_outcomes(
+    population: Population, plan: Plan, cycles: int, seed: int, index: IntArray, numbers: Numbers | None = None
+) -> pl.DataFrame:
+    """Outcomes of virtual subjects of these indices (n,), one row each in their order; nothing is kept on disk."""
+    names = pl.Series("subject", [f"S{i:07d}" for i in range(index.size)], dtype=pl.String)
+    tables = conduct_subjects(population, plan, cycles, seed, index, names, numbers)
+    return derive_outcomes(tables, derive_version_info(plan, cycles))
 
 
 def _fill(name: str, table: pl.DataFrame) -> pl.DataFrame:
