@@ -1,0 +1,141 @@
+"""How probable it is that one schedule is better than another, over the parameter sets.
+
+In each parameter set the schedules are compared on the same subjects. The difference of the set, d, is known only as
+well as the subjects of the set allow; counting the sets in which the simulated difference points one way would mix that
+noise into the answer and draw every probability towards one half. So d is taken as normal over the sets, d ~ N(mu,
+tau2); tau2 is the component between sets of the paired differences (`uncertainty.solve_components`), from which chance
+is removed, and the probability is the normal integral. Its own error by simulation comes from resampling whole sets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy import stats
+
+from trialrun.analysis.estimates import LEVEL
+from trialrun.analysis.uncertainty import SQUARES, SUBJECTS, TOTAL, solve_components, sum_by_set
+
+FloatArray = NDArray[np.float64]
+FEWEST_SETS = 10  # below it neither the spread between sets nor its error can be told (assumed)
+RESAMPLES = 1000
+DRAWS = 20_000
+SEED = 20060901
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """`probability` that `first` has the lower rate than `second`; its 95 % interval by simulation; the mean difference
+    (first minus second), its standard deviation between sets, the sets and the subjects assessed under both."""
+
+    first: str
+    second: str
+    probability: float
+    low: float
+    high: float
+    mean: float
+    spread: float
+    sets: int
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """All pairs of the versions, and with three or more the probability of each complete order, lowest rate first."""
+
+    pairs: tuple[Pair, ...]
+    orders: tuple[tuple[tuple[str, ...], float], ...]
+    sets: int
+
+
+def estimate_order(values: Mapping[str, pl.Series], trial: pl.Series, parameter_set: pl.Series) -> Order | None:
+    """The order of the versions by their rates; None with fewer than 10 parameter sets or versions that never differ.
+
+    `values` has one number a subject under each version (null: not assessed), the same subjects in the same order.
+    """
+    if parameter_set.null_count() or parameter_set.n_unique() < FEWEST_SETS:
+        return None
+    sums = {
+        (first, second): sum_by_set(
+            values[first].cast(pl.Float64) - values[second].cast(pl.Float64), trial, parameter_set
+        )
+        for first, second in combinations(values, 2)
+    }
+    if any(len(found) < FEWEST_SETS for found in sums.values()) or not any(
+        found[:, SQUARES].any() for found in sums.values()
+    ):
+        return None
+    pairs = tuple(_pair(first, second, found) for (first, second), found in sums.items())
+    sets = min(pair.sets for pair in pairs)
+    return Order(pairs, _orders(tuple(values), pairs, values, trial, parameter_set), sets)
+
+
+def _pair(first: str, second: str, sums: FloatArray) -> Pair:
+    totals = sums.sum(axis=0)
+    mean, spread = _moments(totals)
+    luck = np.random.default_rng(SEED)
+    times = luck.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=RESAMPLES)
+    again = probability_below(*_moments(times @ sums))
+    low, high = np.quantile(again, ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
+    return Pair(
+        first,
+        second,
+        float(probability_below(mean, spread)),
+        float(low),
+        float(high),
+        float(mean),
+        float(spread),
+        len(sums),
+        int(totals[SUBJECTS]),
+    )
+
+
+def _moments(totals: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """The mean difference and its standard deviation between sets (with one trial a set: between sets and trials)."""
+    return totals[..., TOTAL] / totals[..., SUBJECTS], np.sqrt(solve_components(totals)[0])
+
+
+def probability_below(mean: FloatArray, spread: FloatArray) -> FloatArray:
+    """P(d < 0) for d ~ N(mean, spread); without spread 1, 0, or one half where the mean is 0."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(spread > 0, -mean / spread, -np.sign(mean) * np.inf)
+    return np.asarray(stats.norm.cdf(np.where(np.isnan(ratio), 0.0, ratio)))
+
+
+def _orders(
+    names: Sequence[str],
+    pairs: Sequence[Pair],
+    values: Mapping[str, pl.Series],
+    trial: pl.Series,
+    parameter_set: pl.Series,
+) -> tuple[tuple[tuple[str, ...], float], ...]:
+    """Probabilities of the complete orders, by drawing the rates of the sets from a normal distribution.
+
+    Its covariances follow from the variances of the rates and of their differences, as the estimators are quadratic; a
+    matrix that chance has made impossible is moved to the nearest possible one (negative eigenvalues to zero).
+    """
+    if len(names) < 3:
+        return ()
+    place = {name: number for number, name in enumerate(names)}
+    means, covariance = np.zeros(len(names)), np.zeros((len(names), len(names)))
+    for name, number in place.items():
+        mean, spread = _moments(sum_by_set(values[name], trial, parameter_set).sum(axis=0))
+        means[number], covariance[number, number] = mean, spread**2
+    for pair in pairs:
+        one, two = place[pair.first], place[pair.second]
+        shared = (covariance[one, one] + covariance[two, two] - pair.spread**2) / 2
+        covariance[one, two] = covariance[two, one] = shared
+    size, axes = np.linalg.eigh(covariance)
+    root = axes * np.sqrt(np.maximum(size, 0.0))
+    drawn = means + np.random.default_rng(SEED).standard_normal((DRAWS, len(names))) @ root.T
+    ranked, counts = np.unique(np.argsort(drawn, axis=1, kind="stable"), axis=0, return_counts=True)
+    found = [
+        (tuple(names[number] for number in rank), float(count / DRAWS))
+        for rank, count in zip(ranked, counts, strict=True)
+    ]
+    return tuple(sorted(found, key=lambda item: (-item[1], item[0])))

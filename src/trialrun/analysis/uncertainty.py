@@ -1,0 +1,199 @@
+"""How sure a simulated share is: parameters, trials and participants held apart.
+
+A run over an ensemble has trials, each made with one parameter set; several trials may share a set. A share then
+varies for three reasons: between parameter sets, between trials of one set (beyond chance), and by chance of who is in
+the trial. The three variances are those of the nested random model
+
+    y(set, trial, subject) = mean + set effect + trial effect + chance
+
+by the analysis of variance for unequal numbers (Henderson 1953, Biometrics 9:226-52, method 1; Searle, Casella and
+McCulloch 1992, Variance Components, section 5.3): sums of squares are set equal to their expectations. That needs no
+distribution, and chance within a trial never counts as spread between trials, however few subjects a trial has. Sets
+count by their trials: who draws trials from a weighted ensemble gives heavy sets more trials.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import sqrt
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy import stats
+
+from trialrun.analysis.estimates import LEVEL
+
+FloatArray = NDArray[np.float64]
+NESTED = (
+    "nested random effects by moments (Henderson method 1); a component estimated below zero is set to zero and the "
+    "others are estimated without it"
+)
+_TAIL = (1 - LEVEL) / 2
+
+# The sums that the estimators need, one column each; all of them add up over parameter sets.
+SETS, TRIALS, SUBJECTS, TOTAL, OF_SETS, OF_TRIALS, SQUARES, SHARED, TRIAL_SIZES, SET_SIZES = range(10)
+
+
+def sum_by_set(values: pl.Series, trial: pl.Series, parameter_set: pl.Series) -> FloatArray:
+    """The sums of each parameter set, (sets, 10), from one number a subject; a null value is not assessed.
+
+    Trials without a set (null) count as one set of their own.
+    """
+    table = pl.DataFrame({"y": values.cast(pl.Float64), "trial": trial, "set": parameter_set}).drop_nulls("y")
+    per_trial = (
+        table.group_by("set", "trial", maintain_order=True)
+        .agg(pl.len().cast(pl.Float64).alias("n"), pl.col("y").sum().alias("sum"), pl.col("y").pow(2).sum().alias("sq"))
+        .sort("set", "trial", nulls_last=True)
+    )
+    n, total = pl.col("n").sum(), pl.col("sum").sum()
+    per_set = per_trial.group_by("set", maintain_order=True).agg(
+        pl.lit(1.0).alias("sets"),
+        pl.len().cast(pl.Float64).alias("trials"),
+        n.alias("subjects"),
+        total.alias("total"),
+        (total**2 / n).alias("of_sets"),
+        (pl.col("sum") ** 2 / pl.col("n")).sum().alias("of_trials"),
+        pl.col("sq").sum().alias("squares"),
+        (pl.col("n").pow(2).sum() / n).alias("shared"),
+        pl.col("n").pow(2).sum().alias("trial_sizes"),
+        (n**2).alias("set_sizes"),
+    )
+    return per_set.drop("set").to_numpy().astype(np.float64).reshape(-1, 10)
+
+
+@dataclass(frozen=True, slots=True)
+class Components:
+    """The mean of a number and the variances that it has, each None where the run cannot tell it.
+
+    `parameter`: between parameter sets. `trial`: between trials of one set. `within`: between subjects of one trial.
+    `between`: parameter and trial together, which one trial a set cannot hold apart. `mean_error` is the standard
+    error of the mean by simulation: what other sets, trials and subjects as many would change.
+    """
+
+    mean: float
+    parameter: float | None
+    trial: float | None
+    between: float | None
+    within: float | None
+    mean_error: float | None
+    sets: int
+    trials: int
+    n: int
+
+
+def split_variance(sums: FloatArray) -> Components:
+    """The components from the sums of `sum_by_set`. Without any subject the mean is NaN."""
+    totals = sums.sum(axis=0)
+    sets, trials, n = (int(totals[place]) for place in (SETS, TRIALS, SUBJECTS))
+    if n == 0:
+        return Components(np.nan, None, None, None, None, None, sets, trials, 0)
+    parameter, trial, within = (float(part) for part in solve_components(totals))
+    between = np.nansum([parameter, trial]) if trials > 1 and not np.isnan(within) else None
+    error = None
+    if not np.isnan(within):
+        shares = totals[SET_SIZES] / n**2, totals[TRIAL_SIZES] / n**2
+        if sets == trials:  # the combined component stands in `parameter` here
+            error = sqrt((between or 0.0) * shares[1] + within / n)
+        else:
+            error = sqrt(np.nan_to_num(parameter) * shares[0] + np.nan_to_num(trial) * shares[1] + within / n)
+    apart = sets > 1 and trials > sets
+    return Components(
+        mean=float(totals[TOTAL] / n),
+        parameter=parameter if apart else None,
+        trial=trial if apart or (sets == 1 and trials > 1 and not np.isnan(trial)) else None,
+        between=None if between is None else float(between),
+        within=None if np.isnan(within) else within,
+        mean_error=error,
+        sets=sets,
+        trials=trials,
+        n=n,
+    )
+
+
+def solve_components(totals: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Variances (between sets, between trials of a set, within trials) from totals (..., 10), none below zero.
+
+    With one set the first is NaN. With one trial a set the first holds both and the second is NaN. NaN throughout where
+    every trial has one subject.
+    """
+    part = np.moveaxis(np.asarray(totals, dtype=np.float64), -1, 0)
+    sets, trials, n = part[SETS], part[TRIALS], part[SUBJECTS]
+    grand = part[TOTAL] ** 2 / n
+    with np.errstate(divide="ignore", invalid="ignore"):
+        within = (part[SQUARES] - part[OF_TRIALS]) / (n - trials)
+        trial = (part[OF_TRIALS] - part[OF_SETS] - (trials - sets) * within) / (n - part[SHARED])
+        spread = n - part[SET_SIZES] / n
+        both = part[SHARED] - part[TRIAL_SIZES] / n
+        parameter = (part[OF_SETS] - grand - (sets - 1) * within - both * trial) / spread
+        # without the component between trials: they are pooled with their subjects
+        pooled = (part[SQUARES] - part[OF_SETS]) / (n - sets)
+        alone = (part[OF_SETS] - grand - (sets - 1) * pooled) / spread
+        # without the component between sets, or with one trial a set: all trials side by side
+        flat = (part[OF_TRIALS] - grand - (trials - 1) * within) / (n - part[TRIAL_SIZES] / n)
+    nested = (sets > 1) & (trials > sets)
+    no_trial, no_set = nested & (trial < 0), nested & (trial >= 0) & (parameter < 0)
+    parameter = np.where(no_trial, alone, np.where(no_set, 0.0, parameter))
+    trial = np.where(no_trial, 0.0, np.where(no_set, flat, trial))
+    within = np.where(no_trial, pooled, within)
+    single, one_each = sets == 1, (sets > 1) & (trials == sets)
+    parameter = np.where(single, np.nan, np.where(one_each, flat, parameter))
+    trial = np.where(one_each, np.nan, np.where(single, np.where(trials > 1, flat, np.nan), trial))
+    return np.maximum(parameter, 0.0), np.maximum(trial, 0.0), np.maximum(within, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """A share as it is predicted. `large`: the true rate of a large trial. `low` and `high`: how many of `of`
+    subjects of a trial. Both hold 95 %. `error_parameter`, `error_trial`: standard errors, by simulation, of the
+    standard deviations between sets and between trials (jackknife over the sets)."""
+
+    components: Components
+    large: tuple[float, float]
+    low: int
+    high: int
+    of: int
+    error_parameter: float | None
+    error_trial: float | None
+
+
+def predict_share(sums: FloatArray, of: int) -> Prediction | None:
+    """The prediction for a large trial and for one of `of` subjects; None where nobody could be assessed.
+
+    The true rate has a beta distribution with the mean and the variance between sets and trials; the squared error of
+    the mean by simulation is added to that variance. The count in a trial is beta-binomial: its interval is exact.
+    """
+    found = split_variance(sums)
+    if found.n == 0:
+        return None
+    mean, variance = found.mean, (found.between or 0.0) + (found.mean_error or 0.0) ** 2
+    if mean * (1 - mean) <= variance and 0 < mean < 1:  # every trial all or none: nothing narrower can be said
+        rate, counts = (0.0, 1.0), (0, of)
+    else:
+        if variance == 0.0 or mean in (0.0, 1.0):
+            # no event in any subject, or in all: what so many subjects leave open (Jeffreys)
+            events = round(mean * found.n)
+            shape = events + 0.5, found.n - events + 0.5
+        else:
+            precision = mean * (1 - mean) / variance - 1
+            shape = mean * precision, (1 - mean) * precision
+        law, counted = stats.beta(*shape), stats.betabinom(of, *shape)
+        rate = float(law.ppf(_TAIL)), float(law.ppf(1 - _TAIL))
+        counts = int(counted.ppf(_TAIL)), int(counted.ppf(1 - _TAIL))
+    errors = _errors(sums) if found.parameter is not None else (None, None)
+    return Prediction(found, rate, *counts, of, *errors)
+
+
+def _errors(sums: FloatArray) -> tuple[float | None, float | None]:
+    """Standard errors of the two standard deviations between sets and between trials: leave out one set at a time."""
+    if len(sums) < 3:
+        return None, None
+    parameter, trial, _ = solve_components(sums.sum(axis=0) - sums)
+    return _jackknife(np.sqrt(parameter)), _jackknife(np.sqrt(trial))
+
+
+def _jackknife(without: FloatArray) -> float | None:
+    if np.isnan(without).any():
+        return None
+    n = len(without)
+    return float(sqrt((n - 1) / n * ((without - without.mean()) ** 2).sum()))
