@@ -10,6 +10,7 @@ import typer
 
 from trialrun import __version__
 from trialrun.cli.assess import assess
+from trialrun.cli.calibrate import calibrate
 from trialrun.cli.check import check
 from trialrun.cli.criteria import criteria
 from trialrun.cli.decide import decide
@@ -50,6 +51,7 @@ def _root(
 
 
 app.command()(assess)
+app.command()(calibrate)
 app.command()(check)
 app.command()(compare)
 app.command()(criteria)

@@ -1,0 +1,1 @@
+"""Calibrate the virtual subjects to published facts: an ensemble of weighted parameter sets."""

@@ -1,0 +1,156 @@
+"""The calibration file: which published facts, seen in which trials, and which numbers may move how far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from trialrun.analysis.definitions import all_outcomes
+from trialrun.plan.calendar import Plan, plan_version
+from trialrun.protocol import read_protocol
+from trialrun.simulate.population import Population, read_population
+from trialrun.vocab.problems import Problem, TrialrunError
+from trialrun.vocab.yaml_source import YamlSource, read_yaml, validate
+
+FloatArray = NDArray[np.float64]
+_STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class Prior(BaseModel):
+    """What is thought of a number before the facts: its median, and the standard deviation on the scale.
+
+    `log`: of the logarithm; `logit`: of log(x / (1 - x)), for shares.
+    """
+
+    model_config = _STRICT
+
+    median: float
+    sd: float
+    scale: Literal["log", "logit"] = "log"
+    why: str
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.sd <= 0 or self.median <= 0 or (self.scale == "logit" and self.median >= 1):
+            raise ValueError("sd above 0 and a median above 0 (below 1 on the logit scale)")
+        return self
+
+    def value(self, score: FloatArray) -> FloatArray:
+        """The number at so many prior standard deviations from its median, (n,)."""
+        if self.scale == "log":
+            return np.asarray(self.median * np.exp(self.sd * score))
+        return np.asarray(1.0 / (1.0 + np.exp(-(np.log(self.median / (1.0 - self.median)) + self.sd * score))))
+
+
+class Seen(BaseModel):
+    """A trial in which facts were seen: the study file, its version, how many cycles are simulated for it."""
+
+    model_config = _STRICT
+
+    study: str
+    version: str | None = None
+    cycles: int
+    note: str | None = None
+
+
+class Fact(BaseModel):
+    """A count that was published: `events` of `of` subjects had the outcome in these trials (pooled in equal parts).
+
+    `count: episodes` counts episodes of the outcome over all subjects instead (its likelihood is that of a count whose mean
+    varies between trials).
+    """
+
+    model_config = _STRICT
+
+    outcome: str
+    seen_in: list[str]
+    events: int
+    of: int
+    count: Literal["subjects", "episodes"] = "subjects"
+    source: str
+    note: str | None = None
+
+
+class CalibrationFile(BaseModel):
+    """calibration.yaml beside the population."""
+
+    model_config = _STRICT
+
+    trialrun: Literal[1]
+    study: str
+    overdispersion: float
+    overdispersion_why: str
+    trials: dict[str, Seen]
+    facts: dict[str, Fact]
+    priors: dict[str, Prior]
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """A trial that is simulated for the facts seen in it."""
+
+    name: str
+    plan: Plan
+    population: Population
+    cycles: int
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """A calibration file with its trials read: facts and priors by name, arms in the order of the file."""
+
+    file: Path
+    text: str
+    facts: dict[str, Fact]
+    priors: dict[str, Prior]
+    arms: tuple[Arm, ...]
+    overdispersion: float
+
+    def values(self, scores: FloatArray) -> dict[str, FloatArray]:
+        """Numbers by name, (n,) each, for scores (n, P) in prior standard deviations."""
+        return {name: prior.value(scores[:, i]) for i, (name, prior) in enumerate(self.priors.items())}
+
+
+def read_calibration(file: Path) -> Calibration:
+    """Read calibration.yaml and the studies that it names; unknown names are a TrialrunError with file and line."""
+    source = read_yaml(file, str(file))
+    read = validate(source, CalibrationFile)
+    arms = []
+    for name, seen in read.trials.items():
+        folder = file.parent / seen.study
+        protocol = read_protocol(str(folder))
+        version = protocol.version(seen.version)
+        arms.append(Arm(name, plan_version(version), read_population(folder), seen.cycles))
+    problems = list(_check(source, read, arms))
+    if problems:
+        raise TrialrunError(problems)
+    return Calibration(file, source.text, read.facts, read.priors, tuple(arms), read.overdispersion)
+
+
+def _check(source: YamlSource, read: CalibrationFile, arms: list[Arm]) -> list[Problem]:
+    problems = []
+    outcomes = all_outcomes()
+    for name, fact in read.facts.items():
+        at = source.location(("facts", name, "outcome"))
+        shares = [key for key, outcome in outcomes.items() if outcome.is_share or outcome.kind == "total"]
+        if fact.outcome not in shares:
+            problems.append(Problem("unknown-outcome", "not an outcome with a count", fact.outcome, ", ".join(shares), at))
+        for trial in fact.seen_in:
+            if trial not in read.trials:
+                at = source.location(("facts", name, "seen_in"))
+                problems.append(Problem("unknown-trial", "not one of the trials", trial, ", ".join(read.trials), at))
+        if not 0 <= fact.events or (fact.count == "subjects" and fact.events > fact.of):
+            at = source.location(("facts", name, "events"))
+            problems.append(Problem("impossible-count", "more events than subjects", str(fact.events), str(fact.of), at))
+    known = arms[0].population.numbers()
+    for name in read.priors:
+        number = known.get(name.removesuffix(":spread"))
+        if number is None or (name.endswith(":spread") and number.variability is None):
+            at = source.location(("priors", name))
+            problems.append(Problem("unknown-number", "the population has no such number", name, "section.name", at))
+    return problems

@@ -1,0 +1,263 @@
+"""The stages of a calibration: design, emulator, posterior of the emulator, direct simulation, weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from hashlib import blake2b
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import logsumexp
+from scipy.stats import norm, qmc
+
+from trialrun import __version__
+from trialrun.calibrate.arms import count_events, rates
+from trialrun.calibrate.emulate import Emulator, fit_emulator
+from trialrun.calibrate.likelihood import from_odds, log_likelihood, odds_variance, to_odds
+from trialrun.calibrate.plan import Calibration, read_calibration
+from trialrun.simulate.ensemble import Ensemble
+from trialrun.vocab.problems import Problem, TrialrunError
+
+FloatArray = NDArray[np.float64]
+Progress = Callable[[str, int, int], None]  # what is being done, how much of it, of how much
+
+BATCH = 32  # parameter sets simulated at once
+_WIDE = 1.3  # the design reaches somewhat further than the prior
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much is simulated: `design` sets of `few` subjects each for the emulator, then `sets` of `many` each."""
+
+    design: int
+    few: int
+    sets: int
+    many: int
+    seed: int
+    workers: int
+
+
+def calibrate(file: Path, effort: Effort, work: Path, progress: Progress) -> tuple[Ensemble, dict[str, Any]]:
+    """Calibrate to the facts of a calibration file; returns the ensemble and a table of results for people.
+
+    Each batch is kept in `work` as soon as it is done; the same call goes on from what is there. The same seed gives the
+    same sets on one kind of machine, whatever the number of workers and however often it was interrupted.
+    """
+    calibration = read_calibration(file)
+    folder = work / _name(calibration, effort)
+    folder.mkdir(parents=True, exist_ok=True)
+    design = _WIDE * norm.ppf(qmc.Sobol(len(calibration.priors), seed=effort.seed).random(effort.design))
+    events, assessed = _simulate(calibration, design, effort.few, effort, folder, "design", progress)
+    emulator = _emulate(calibration, design, events, assessed)
+    posterior = _sample(calibration, emulator, effort, progress)
+    events, assessed = _simulate(calibration, posterior, effort.many, effort, folder, "sets", progress)
+    weights = _weigh(calibration, emulator, posterior, events, assessed)
+    names = tuple(calibration.priors)
+    values = np.column_stack([calibration.values(posterior)[name] for name in names])
+    about = _about(calibration, effort)
+    ensemble = Ensemble(names, values, weights, about)
+    return ensemble, _results(calibration, emulator, ensemble, posterior, rates(events, assessed))
+
+
+def _name(calibration: Calibration, effort: Effort) -> str:
+    parts = [calibration.text, *(arm.population.content_hash for arm in calibration.arms), __version__]
+    parts += [arm.plan.version.hash for arm in calibration.arms]
+    parts.append(f"{effort.design} {effort.few} {effort.sets} {effort.many} {effort.seed} {BATCH}")
+    return blake2b("|".join(parts).encode(), digest_size=8).hexdigest()
+
+
+def _simulate(
+    calibration: Calibration,
+    scores: FloatArray,
+    subjects: int,
+    effort: Effort,
+    folder: Path,
+    stage: str,
+    progress: Progress,
+) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
+    """Counts of every fact for all scores, batch by batch, each kept on disk when it is done."""
+    size = max(1, BATCH * effort.few // subjects)
+    firsts = list(range(0, len(scores), size))
+    files = [folder / f"{stage}-{first:06d}.npz" for first in firsts]
+    wanted = [(first, file) for first, file in zip(firsts, files, strict=True) if not file.exists()]
+    done = len(firsts) - len(wanted)
+    progress(stage, done, len(firsts))
+    tasks = [(str(calibration.file), scores[first : first + size], subjects, effort.seed, str(file)) for first, file in wanted]
+    for _ in _each(tasks, effort.workers):
+        done += 1
+        progress(stage, done, len(firsts))
+    parts = [np.load(file) for file in files]
+    events = {name: np.concatenate([part[f"events/{name}"] for part in parts]) for name in calibration.facts}
+    assessed = {name: np.concatenate([part[f"assessed/{name}"] for part in parts]) for name in calibration.facts}
+    return events, assessed
+
+
+Task = tuple[str, FloatArray, int, int, str]
+
+
+def _each(tasks: list[Task], workers: int) -> Iterator[None]:
+    if workers == 1:
+        for task in tasks:
+            yield _one(task)
+        return
+    # fresh processes: threads of the parent do not survive a fork
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        for finished in as_completed([pool.submit(_one, task) for task in tasks]):
+            yield finished.result()
+
+
+def _one(task: Task) -> None:
+    file, scores, subjects, seed, target = task
+    events, assessed = count_events(_read(file), scores, subjects, seed)
+    kept = {f"events/{name}": column for name, column in events.items()}
+    kept |= {f"assessed/{name}": column for name, column in assessed.items()}
+    part = Path(target).with_suffix(".part.npz")
+    np.savez(part, **kept)
+    part.replace(target)
+
+
+_CALIBRATIONS: dict[str, Calibration] = {}
+
+
+def _read(file: str) -> Calibration:
+    """Read once in each worker."""
+    if file not in _CALIBRATIONS:
+        _CALIBRATIONS[file] = read_calibration(Path(file))
+    return _CALIBRATIONS[file]
+
+
+def _emulate(
+    calibration: Calibration, scores: FloatArray, events: dict[str, FloatArray], assessed: dict[str, FloatArray]
+) -> Emulator:
+    rate = rates(events, assessed)
+    facts = calibration.facts.items()
+    odds = np.column_stack([to_odds(fact, rate[name]) for name, fact in facts])
+    noise = np.column_stack([odds_variance(fact, rate[name], assessed[name]) for name, fact in facts])
+    return fit_emulator(scores, odds, noise)
+
+
+def _emulated(calibration: Calibration, emulator: Emulator, scores: FloatArray) -> FloatArray:
+    """Log-likelihood of all facts, (n,), by the emulator; its error makes a rate less well known."""
+    odds = emulator.predict(scores)
+    total = np.zeros(len(scores))
+    for i, fact in enumerate(calibration.facts.values()):
+        rate = from_odds(fact, odds[:, i])
+        varies = rate if fact.count == "episodes" else rate * (1.0 - rate)
+        size = 1.0 / np.maximum(emulator.error[i] ** 2 * np.maximum(varies, 1e-4), 1e-9)
+        total += log_likelihood(fact, rate, size, calibration.overdispersion)
+    return total
+
+
+def _sample(calibration: Calibration, emulator: Emulator, effort: Effort, progress: Progress) -> FloatArray:
+    """Scores (sets, P) from the posterior of the emulator: affine-invariant ensemble sampling (emcee)."""
+    import emcee  # an extra: only who calibrates needs it
+
+    size = len(calibration.priors)
+    walkers, burn, keep = 4 * size, 1500, 2500
+    luck = np.random.default_rng(effort.seed)
+
+    def log_posterior(scores: FloatArray) -> FloatArray:
+        near = -0.5 * np.sum(scores**2, axis=1)
+        return np.asarray(near + _emulated(calibration, emulator, np.clip(scores, -3.5, 3.5)))
+
+    sampler = emcee.EnsembleSampler(walkers, size, log_posterior, vectorize=True)
+    sampler.random_state = np.random.RandomState(effort.seed).get_state()
+    start = 0.3 * luck.standard_normal((walkers, size))
+    for step, _ in enumerate(sampler.sample(start, iterations=burn + keep), start=1):
+        if step % 100 == 0:
+            progress("posterior", step, burn + keep)
+    chain = sampler.get_chain(discard=burn, flat=True)
+    if not np.isfinite(chain).all():
+        raise TrialrunError(Problem("no-posterior", "the posterior could not be sampled", None, "wider priors"))
+    chosen = luck.choice(len(chain), effort.sets, replace=False)
+    return np.asarray(chain[np.sort(chosen)])
+
+
+def _weigh(
+    calibration: Calibration,
+    emulator: Emulator,
+    scores: FloatArray,
+    events: dict[str, FloatArray],
+    assessed: dict[str, FloatArray],
+) -> FloatArray:
+    """Importance weights (sets,): likelihood by direct simulation over that by the emulator that proposed the set."""
+    rate = rates(events, assessed)
+    direct = sum(
+        (
+            log_likelihood(fact, rate[name], assessed[name], calibration.overdispersion)
+            for name, fact in calibration.facts.items()
+        ),
+        np.zeros(len(scores)),
+    )
+    logs = direct - _emulated(calibration, emulator, np.clip(scores, -3.5, 3.5))
+    return np.asarray(np.exp(logs - logsumexp(logs)))
+
+
+def _about(calibration: Calibration, effort: Effort) -> dict[str, Any]:
+    population = calibration.arms[0].population
+    return {
+        "study": calibration.file.parent.name,
+        "population": population.population.id,
+        "population_hash": population.content_hash,
+        "program_version": __version__,
+        "seed": effort.seed,
+        "design": effort.design,
+        "subjects_a_design_set": effort.few,
+        "subjects_a_set": effort.many,
+        "overdispersion": calibration.overdispersion,
+        "facts": {
+            name: {"outcome": fact.outcome, "seen_in": fact.seen_in, "events": fact.events, "of": fact.of}
+            for name, fact in calibration.facts.items()
+        },
+    }
+
+
+def _results(
+    calibration: Calibration,
+    emulator: Emulator,
+    ensemble: Ensemble,
+    scores: FloatArray,
+    rate: dict[str, FloatArray],
+) -> dict[str, Any]:
+    """What people want to see: each fact beside what the ensemble says, each number's prior and posterior."""
+    weights = ensemble.weights
+
+    def quantiles(values: FloatArray) -> list[float]:
+        order = np.argsort(values)
+        at = np.cumsum(weights[order]) - 0.5 * weights[order]
+        return [float(np.interp(level, at, values[order])) for level in (0.025, 0.25, 0.5, 0.75, 0.975)]
+
+    facts = {}
+    for i, (name, fact) in enumerate(calibration.facts.items()):
+        odds = emulator.predict(np.clip(scores, -3.5, 3.5))[:, i]
+        facts[name] = {
+            "events": fact.events,
+            "of": fact.of,
+            "published": fact.events / fact.of,
+            "mean": float(weights @ rate[name]),
+            "quantiles": quantiles(rate[name]),
+            "emulator_error_log_odds": float(emulator.error[i]),
+            "emulator_bias_log_odds": float(np.mean(to_odds(fact, rate[name]) - odds)),
+        }
+    numbers = {}
+    for i, (name, prior) in enumerate(calibration.priors.items()):
+        mean = float(weights @ scores[:, i])
+        sd = float(np.sqrt(max(weights @ (scores[:, i] - mean) ** 2, 0.0)))
+        numbers[name] = {
+            "prior_median": prior.median,
+            "prior": [float(prior.value(np.array([z]))[0]) for z in (-1.96, 1.96)],
+            "posterior": quantiles(ensemble.values[:, i]),
+            "shrinkage": 1.0 - sd**2,
+        }
+    return {"effective_sample_size": ensemble.effective_size, "facts": facts, "numbers": numbers}
+
+
+def write_results(results: dict[str, Any], file: Path) -> None:
+    """Keep the results beside the ensemble as JSON."""
+    file.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,68 @@
+"""`trialrun calibrate`: parameter sets of the virtual subjects that fit the published facts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+
+def calibrate(
+    study: Annotated[Path, typer.Argument(help="Study folder with calibration.yaml, or that file.")],
+    out: Annotated[Path | None, typer.Option("--out", help="Where to write ensemble.parquet; else the study folder.")] = None,
+    sets: Annotated[int, typer.Option("--sets", min=20, help="Parameter sets to ship.")] = 400,
+    design: Annotated[int, typer.Option("--design", min=64, help="Parameter sets to learn from.")] = 1536,
+    few: Annotated[int, typer.Option("--few", min=10, help="Subjects of each trial for each set to learn from.")] = 48,
+    many: Annotated[int, typer.Option("--many", min=10, help="Subjects of each trial for each set shipped.")] = 160,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Luck: the same seed gives the same sets.")] = 1,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes.")] = 2,
+    work: Annotated[
+        Path, typer.Option("--work", help="Where finished batches are kept; the same call goes on from them.")
+    ] = Path("out/calibrate"),
+) -> None:
+    """Fit the numbers of the virtual subjects to published facts and write a weighted ensemble of parameter sets.
+
+    What is fitted to what is in calibration.yaml: facts with their counts, trials in which they were seen, priors. Batches are
+    kept as they finish: an interrupted run goes on where it stopped when the same call is given again. The method is in
+    docs/calibration.md. Default settings take about half an hour on two cores.
+
+    Example: `trialrun calibrate studies/lenalidomide-cll --design 128 --sets 40 --few 16 --many 40 --out out/try`
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    from trialrun.calibrate.run import Effort, calibrate, write_results
+    from trialrun.simulate.ensemble import write_ensemble
+
+    file = study / "calibration.yaml" if study.is_dir() else study
+    folder = out or file.parent
+    effort = Effort(design, few, sets, many, seed, workers)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    tasks: dict[str, TaskID] = {}
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+
+        def told(stage: str, done: int, of: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bar.add_task(stage, total=of)
+            bar.update(tasks[stage], completed=done, total=of)
+
+        ensemble, results = calibrate(file, effort, work, told)
+    target = folder / "ensemble.parquet"
+    write_ensemble(ensemble, target)
+    write_results(results, folder / "calibration_results.json")
+    typer.echo(_text(results))
+    typer.echo(f"\n{ensemble.sets} sets, effective sample size {ensemble.effective_size:.0f}: {target}")
+
+
+def _text(results: dict[str, Any]) -> str:
+    lines = [f"{'fact':<34}{'published':>16}{'ensemble':>10}   95 % of sets"]
+    for name, fact in results["facts"].items():
+        low, high = fact["quantiles"][0], fact["quantiles"][-1]
+        seen = f"{fact['events']}/{fact['of']} {fact['published']:.2f}"
+        lines.append(f"{name:<34}{seen:>16}{fact['mean']:>10.2f}   {low:.2f} to {high:.2f}")
+    return "\n".join(lines)
