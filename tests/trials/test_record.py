@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
@@ -14,17 +15,21 @@ from trialrun.engine.study import check_study
 from trialrun.engine.today import decide_on
 from trialrun.protocol import Protocol
 from trialrun.record import Record
+from trialrun.simulate.ensemble import Ensemble, write_ensemble
+from trialrun.simulate.population import read_population
 from trialrun.trials.record import trial_tables, write_trial
 from trialrun.trials.run import Trials, run_trials
 from trialrun.trials.study import read_trial_study
+from trialrun.trials.summary import summarize_trials
 from trialrun.trials.tables import tabulate_subjects, tabulate_trials
 
 SUBJECTS, TRIALS, CYCLES = 12, 30, 4
+STUDY = Path(__file__).resolve().parents[2] / "studies" / "lenalidomide-cll"
 
 
 def _run(protocol: Protocol, *amend_to: str) -> Trials:
     study = read_trial_study(protocol, "original", amend_to, None, None)
-    return run_trials(study.setting(5, CYCLES), TRIALS, SUBJECTS)
+    return run_trials(study.setting(5, CYCLES, SUBJECTS, TRIALS), TRIALS, SUBJECTS)
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +172,32 @@ def test_a_record_is_the_same_whichever_trials_were_run_beside(
     protocol: Protocol, amended: Trials, number: int
 ) -> None:
     study = read_trial_study(protocol, "original", ["amendment-1"], None, None)
-    alone = run_trials(study.setting(5, CYCLES), 1, SUBJECTS, first_trial=number - 1)
+    alone = run_trials(study.setting(5, CYCLES, SUBJECTS, TRIALS), 1, SUBJECTS, first_trial=number - 1)
     one, other = trial_tables(amended, number), trial_tables(alone, number)
     for name, table in one.items():
         assert table.equals(other[name]), name
+
+
+def test_each_trial_has_the_parameter_set_that_the_ensemble_assigns(protocol: Protocol, tmp_path: Path) -> None:
+    shutil.copyfile(STUDY / "population.yaml", tmp_path / "population.yaml")
+    (fever,) = (name for name in read_population(STUDY).numbers() if name.endswith(".fever_rate"))
+    rates = np.array([[1e-6], [0.5]])  # hazard of fever in neutropenia: hardly ever, and always
+    about = {"fitted_to": "nothing: made up for a test"}
+    write_ensemble(Ensemble((fever,), rates, np.array([0.25, 0.75]), about), tmp_path / "ensemble.parquet")
+    study = read_trial_study(protocol, "original", [], tmp_path / "population.yaml", STUDY / "conduct.yaml")
+    done = run_trials(study.setting(5, 2, 10, 8), 8, 10)
+    table = tabulate_trials(done)
+    assert sorted(table["set"].to_list()) == [0, 0, 1, 1, 1, 1, 1, 1]
+    by_set = table.group_by("set").agg(pl.col("with_febrile_neutropenia").mean()).sort("set")
+    calm, stormy = by_set["with_febrile_neutropenia"]
+    assert calm < 0.5 < 2 < stormy
+    alone = run_trials(study.setting(5, 2, 10, 8), 1, 10, first_trial=3)
+    assert tabulate_trials(alone).row(0) == table.row(3)
+    found = {row.name: row for row in summarize_trials(table, tabulate_subjects(done)) if row.of == "all treated"}
+    rate = found["febrile_neutropenia"]
+    assert rate.sets_low is not None
+    assert rate.sets_low < rate.value < rate.sets_high  # type: ignore[operator]
+    # who is enrolled does not depend on the hazard: the same people come as without an ensemble
+    plain = read_trial_study(protocol, "original", [], None, None, with_ensemble=False)
+    assert plain.ensemble is None
+    assert run_trials(plain.setting(5, 2, 10, 8), 8, 10).enrolment.consent[0, 0] == done.enrolment.consent[0, 0]

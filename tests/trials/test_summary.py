@@ -69,7 +69,7 @@ def test_clustering_widens_the_interval_of_a_rate() -> None:
 
     def width(events: list[list[int]]) -> float:
         frame = subjects(events).with_columns(
-            fever_known_day=pl.col("fever_day"), toxic_death_day=None, death_day=None, withdrawn_day=None
+            fever_known_day=pl.col("fever_day"), set=None, toxic_death_day=None, death_day=None, withdrawn_day=None
         )
         row = next(row for row in _rates(frame) if row.name == "fever")
         assert row.value == 0.5

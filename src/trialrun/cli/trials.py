@@ -10,10 +10,12 @@ import typer
 
 from trialrun.cli.output import Cell, Format, print_json, print_rows
 from trialrun.cli.simulate import Cycles, Form, PopulationFile, Seed
+from trialrun.vocab.problems import Problem, TrialrunError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from trialrun.trials.courses import Setting
     from trialrun.trials.study import TrialStudy
     from trialrun.trials.summary import Characteristic
 
@@ -33,6 +35,13 @@ def trials(
     conduct: Annotated[
         Path | None, typer.Option("--conduct", help="How the trial is run; else conduct.yaml beside the protocol.")
     ] = None,
+    ensemble: Annotated[
+        bool,
+        typer.Option(
+            "--ensemble/--one-set",
+            help="Each trial with a parameter set of ensemble.parquet beside the population, if any.",
+        ),
+    ] = True,
     trial: Annotated[
         int | None,
         typer.Option("--trial", min=1, help="Only this trial (from 1), its record written to --out as of a real one."),
@@ -69,18 +78,18 @@ def trials(
     from trialrun.trials.tables import tabulate_subjects, tabulate_trials
 
     whole = read_protocol(protocol)
-    study = read_trial_study(whole, start or next(iter(whole.versions)), amend_to or (), population, conduct)
+    study = read_trial_study(whole, start or next(iter(whole.versions)), amend_to or (), population, conduct, ensemble)
     if figure is not None:
         from trialrun.trials.figure import check_picture, draw_trials, write_picture
 
         check_picture(figure)
     if trial is not None:
-        _write_one(study, trial, subjects, seed, cycles, threads, out, format)
+        _write_one(study, study.setting(seed, cycles, subjects, trials, threads), trial, subjects, trials, out, format)
         return
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("courses", total=subjects * trials)
-        setting = study.setting(seed, cycles, threads)
+        setting = study.setting(seed, cycles, subjects, trials, threads)
         done = run_trials(setting, trials, subjects, progress=lambda n: bar.advance(task, n))
     of_trials, of_subjects = tabulate_trials(done), tabulate_subjects(done)
     summary = summarize_trials(of_trials, of_subjects)
@@ -91,14 +100,16 @@ def trials(
 
 
 def _write_one(
-    study: TrialStudy, trial: int, subjects: int, seed: int, cycles: int, threads: int, out: Path, form: Format
+    study: TrialStudy, setting: Setting, trial: int, subjects: int, trials: int, out: Path, form: Format
 ) -> None:
     from trialrun.trials.record import make_folder_for_record, write_trial
     from trialrun.trials.run import run_trials
     from trialrun.trials.tables import tabulate_trials
 
+    if trial > trials:
+        raise TrialrunError(Problem("no-such-trial", "the run has no such trial", f"--trial {trial}", f"1 to {trials}"))
     make_folder_for_record(out)
-    done = run_trials(study.setting(seed, cycles, threads), 1, subjects, first_trial=trial - 1)
+    done = run_trials(setting, 1, subjects, first_trial=trial - 1)
     write_trial(done, trial, out)
     row: dict[str, Cell] = tabulate_trials(done).row(0, named=True)
     if form is Format.json:

@@ -39,13 +39,15 @@ class Clinic(Source, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """All that the course of a subject depends on beside its own luck: `plans`, the first one that of the start."""
+    """All that the course of a subject depends on beside its own luck: `plans`, the first one that of the start; `sets`
+    is the parameter set of each trial of the run, where there is an ensemble."""
 
     plans: tuple[Plan, ...]
     conduct: Conduct
     clinic: Callable[[IntArray], Clinic]
     seed: int
     cycles: int
+    sets: IntArray | None = None
 
     @property
     def first_day(self) -> int:

@@ -133,7 +133,8 @@ def run_trials(
         if acting.any():
             actions.act(setting.conduct, trigger, acting)
         elif not rows.size:
-            return Trials(setting, first_trial, subjects, enrolment, courses, actions, conducted)
+            sets = None if setting.sets is None else setting.sets[first_trial : first_trial + trials]
+            return Trials(setting, first_trial, subjects, enrolment, courses, actions, conducted, sets)
 
 
 def own_days(setting: Setting, actions: Actions, enrolment: Enrolment) -> tuple[FloatArray, FloatArray]:

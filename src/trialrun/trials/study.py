@@ -16,6 +16,7 @@ from trialrun.engine.source import IntArray
 from trialrun.plan.calendar import plan_version
 from trialrun.protocol.version import Protocol
 from trialrun.simulate.clinic import VirtualClinic
+from trialrun.simulate.ensemble import Ensemble, assign_sets, numbers_for, read_ensemble
 from trialrun.simulate.population import Population, read_population
 from trialrun.trials.courses import Clinic, Setting
 from trialrun.trials.statement import Conduct, conducted, read_conduct
@@ -33,22 +34,34 @@ class TrialStudy:
     population_file: Path
     conduct: Conduct
     conduct_file: Path
+    ensemble: Ensemble | None = None
+    ensemble_file: Path | None = None
 
-    def setting(self, seed: int, cycles: int, threads: int = 1) -> Setting:
-        """What the courses of virtual subjects depend on."""
+    def setting(self, seed: int, cycles: int, subjects: int, trials: int, threads: int = 1) -> Setting:
+        """What the courses of the virtual subjects of `trials` trials of `subjects` each depend on."""
         people = conducted(self.population, self.conduct)
+        sets = None if self.ensemble is None else assign_sets(self.ensemble, trials)
 
         def clinic(index: IntArray) -> Clinic:
-            return VirtualClinic(people, index.size, seed, threads=threads, index=index)
+            trial = index // subjects
+            own = None if sets is None else sets[trial]
+            numbers = numbers_for(people, self.ensemble, seed, trial + 1, own)
+            return VirtualClinic(people, index.size, seed, threads=threads, index=index, numbers=numbers)
 
         plans = tuple(plan_version(self.protocol.version(name)) for name in self.versions)
-        return Setting(plans, self.conduct, clinic, seed, cycles)
+        return Setting(plans, self.conduct, clinic, seed, cycles, sets)
 
 
 def read_trial_study(
-    protocol: Protocol, start: str, amend_to: Sequence[str], population: Path | None, conduct: Path | None
+    protocol: Protocol,
+    start: str,
+    amend_to: Sequence[str],
+    population: Path | None,
+    conduct: Path | None,
+    with_ensemble: bool = True,
 ) -> TrialStudy:
-    """The study with its files, those beside the protocol unless named.
+    """The study with its files, those beside the protocol unless named; the ensemble, where there is one, stands beside
+    the population.
 
     A version named twice, one without rules for the study at the start, and versions of different cycle length or drug
     are a TrialrunError.
@@ -71,7 +84,10 @@ def read_trial_study(
         raise TrialrunError(Problem("no-study-rules", message, None, "study_rules", Location(protocol.file)))
     folder = Path(protocol.file).parent
     people, run = population or folder / "population.yaml", conduct or folder / "conduct.yaml"
-    return TrialStudy(protocol, versions, read_population(people), people, read_conduct(run), run)
+    sets = people.parent / "ensemble.parquet"
+    ensemble = read_ensemble(sets) if with_ensemble and sets.exists() else None
+    file = None if ensemble is None else sets
+    return TrialStudy(protocol, versions, read_population(people), people, read_conduct(run), run, ensemble, file)
 
 
 def write_trials(
@@ -106,6 +122,10 @@ def write_trials(
         "population_hash": hashlib.sha256(study.population_file.read_bytes()).hexdigest(),
         "conduct_file": str(study.conduct_file),
         "conduct_hash": study.conduct.content_hash,
+        "ensemble_file": None if study.ensemble_file is None else str(study.ensemble_file),
+        "ensemble_hash": None
+        if study.ensemble_file is None
+        else hashlib.sha256(study.ensemble_file.read_bytes()).hexdigest(),
         "seed": seed,
         "trials": trials.height,
         "subjects": subjects.height // max(trials.height, 1),

@@ -11,6 +11,7 @@ from scipy import stats
 
 from trialrun.analysis.estimates import LEVEL, estimate_proportion
 from trialrun.engine.source import FloatArray
+from trialrun.trials.uncertainty import interval_of_sets
 
 _Z = float(stats.norm.ppf((1 + LEVEL) / 2))
 
@@ -20,7 +21,8 @@ class Characteristic:
     """One number: `value` with its 95 % Monte Carlo interval; `q05`, `q50`, `q95` are percentiles of the trials.
 
     `kind` is probability (share of trials), mean (of one number a trial) or rate (share of subjects). `of` says of
-    which trials or subjects, `n` how many trials. A value of null: there was no such trial.
+    which trials or subjects, `n` how many trials. A value of null: there was no such trial. `sets_low` and `sets_high`
+    hold the middle 95 % of the expected value over the parameter sets of an ensemble (null without one).
     """
 
     name: str
@@ -35,6 +37,8 @@ class Characteristic:
     q05: float | None = None
     q50: float | None = None
     q95: float | None = None
+    sets_low: float | None = None
+    sets_high: float | None = None
 
     def as_dict(self) -> dict[str, object]:
         """As plain values."""
@@ -87,11 +91,21 @@ def summarize_trials(trials: pl.DataFrame, subjects: pl.DataFrame) -> list[Chara
 
 def _probability(trials: pl.DataFrame, name: str, label: str, of: str) -> Characteristic:
     share = estimate_proportion(int(trials[name].sum()), trials.height)
-    return Characteristic(name, label, of, "probability", "1", share.value, share.low, share.high, trials.height)
+    sets = _sets(trials, trials[name].cast(pl.Float64), share=True)
+    return Characteristic(
+        name, label, of, "probability", "1", share.value, share.low, share.high, trials.height, None, None, None, *sets
+    )
+
+
+def _sets(trials: pl.DataFrame, values: pl.Series, share: bool) -> tuple[float | None, float | None]:
+    if trials["set"].null_count() or not trials.height:
+        return None, None
+    return interval_of_sets(values.to_numpy(), trials["set"].to_numpy(), share) or (None, None)
 
 
 def _mean(trials: pl.DataFrame, name: str, label: str, unit: str, of: str) -> Characteristic:
-    values = trials[name].drop_nulls().to_numpy().astype(np.float64)
+    trials = trials.filter(pl.col(name).is_not_null())
+    values = trials[name].to_numpy().astype(np.float64)
     n = values.size
     if n == 0:
         return Characteristic(name, label, of, "mean", unit, None, None, None, 0)
@@ -99,8 +113,9 @@ def _mean(trials: pl.DataFrame, name: str, label: str, unit: str, of: str) -> Ch
     # the mean of one trial has no interval
     half = _Z * float(values.std(ddof=1)) / np.sqrt(n) if n > 1 else None
     low, high = (None, None) if half is None else (mean - half, mean + half)
-    percentiles = (float(q) for q in np.quantile(values, (0.05, 0.5, 0.95)))
-    return Characteristic(name, label, of, "mean", unit, mean, low, high, n, *percentiles)
+    sets = _sets(trials, trials[name].cast(pl.Float64), share=False)
+    low_q, middle, high_q = (float(q) for q in np.quantile(values, (0.05, 0.5, 0.95)))
+    return Characteristic(name, label, of, "mean", unit, mean, low, high, n, low_q, middle, high_q, *sets)
 
 
 def _rates(subjects: pl.DataFrame) -> Iterator[Characteristic]:
@@ -121,14 +136,17 @@ def _rates(subjects: pl.DataFrame) -> Iterator[Characteristic]:
 
 def _rate(part: pl.DataFrame, column: str, label: str, of: str) -> Characteristic:
     """Share of subjects with the event: ratio of the sums over trials, its variance linearised over trials."""
-    by = part.group_by("trial").agg(pl.col(column).is_not_null().sum().alias("x"), pl.len().alias("n"))
+    by = part.group_by("trial", maintain_order=True).agg(
+        pl.col(column).is_not_null().sum().alias("x"), pl.len().alias("n"), pl.col("set").first()
+    )
     name, trials = column.removesuffix("_day"), by.height
     if trials == 0:
         return Characteristic(name, label, of, "rate", "1", None, None, None, 0)
     x, n = (by[what].to_numpy().astype(np.float64) for what in ("x", "n"))
     share = float(x.sum() / n.sum())
     low, high = _ratio_interval(x, n, share)
-    return Characteristic(name, label, of, "rate", "1", share, low, high, trials)
+    sets = _sets(by, by["x"] / by["n"], share=True)
+    return Characteristic(name, label, of, "rate", "1", share, low, high, trials, None, None, None, *sets)
 
 
 def _ratio_interval(x: FloatArray, n: FloatArray, share: float) -> tuple[float | None, float | None]:
