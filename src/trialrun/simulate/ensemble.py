@@ -105,9 +105,9 @@ def numbers_for(
     if ensemble is not None and sets is not None:
         for column, name in enumerate(ensemble.names):
             values = ensemble.values[sets, column]
-            numbers[name] = population.shifted(name, values) if hasattr(population, "shifted") else values
+            numbers[name] = population.shifted(name, values)
     known = population.numbers()
-    for name, between in getattr(population, "between_trials", {}).items():
+    for name, between in population.between_trials.items():
         base = numbers.get(name, np.full(trial.size, known[name].value))
         numbers[name] = base * np.exp(between.sd * draw_normal(seed, f"trial.{name}", trial))
     return numbers

@@ -34,7 +34,6 @@ _TRAITS = {
     **{name: name for name in ("symptomatic_nodes_or_organs", "constitutional_symptoms")},
     "lymphocyte_doubling_time": "doubling_time",
 }
-_FACTS = {"b_cell_cll": 1.0, "prior_systemic_therapy": 0.0}
 # Which bounds of `enrolled` a screening value must lie on the same side of as the truth; True: in multiples of ULN.
 _SCREENED = {
     "neutrophils": (("neutrophils", False),),
@@ -134,8 +133,10 @@ class Laboratory:
             return self.biology.state(name)[rows] * scale
         if test in _TRAITS:
             return traits[_TRAITS[test]][rows]
-        if test in _FACTS:
-            return np.full(rows.size, _FACTS[test])
+        if test == "b_cell_cll":
+            return np.ones(rows.size)
+        if test == "prior_systemic_therapy":
+            return np.full(rows.size, float(self.population.line_of_therapy == "relapsed"))
         if test == "lymphocytes":
             return self.biology.state("blood")[rows] / traits["blood_volume"][rows] + traits["normal_lymphocytes"][rows]
         if test == "temperature":

@@ -11,12 +11,15 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, Self
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from trialrun.vocab.problems import Problem, TrialrunError
 from trialrun.vocab.tests import find_test
 from trialrun.vocab.yaml_source import Key, YamlSource, read_yaml, validate
 
+FloatArray = NDArray[np.float64]
 Status = Literal["published", "derived", "tuned", "assumed"]
 Sources = str | list[str]
 _STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
@@ -126,6 +129,53 @@ class Measurement(BaseModel):
         return self
 
 
+class Shift(BaseModel):
+    """How a number of another population differs from the one it extends: by a factor, by a sum, or replaced."""
+
+    model_config = _STRICT
+
+    factor: float | None = None
+    add: float | None = None
+    value: float | None = None
+    status: Status
+    source: Sources
+    note: str | None = None
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if sum(way is not None for way in (self.factor, self.add, self.value)) != 1:
+            raise ValueError("a shift takes one of factor, add and value")
+        return self
+
+    def apply(self, values: FloatArray) -> FloatArray:
+        """The shifted values, shape of `values`."""
+        if self.value is not None:
+            return np.full_like(values, self.value)
+        return np.asarray(values * (1.0 if self.factor is None else self.factor) + (self.add or 0.0))
+
+
+class Between(BaseModel):
+    """How a number differs between trials: standard deviation of its logarithm."""
+
+    model_config = _STRICT
+
+    sd: float
+    status: Status
+    source: Sources
+    note: str | None = None
+
+
+class Domain(BaseModel):
+    """What the numbers were fitted to: beyond it a prediction is extrapolation."""
+
+    model_config = _STRICT
+
+    drug: str
+    dose_mg: list[float]
+    line_of_therapy: list[str]
+    crcl: list[float]
+
+
 class About(BaseModel):
     """What the file describes."""
 
@@ -156,7 +206,14 @@ class Population(BaseModel):
     lysis: dict[str, Number]
     survival: dict[str, Number]
     conduct: dict[str, Number]
+    direct_kill: dict[str, Number] = {}
     tests: dict[str, Measurement]
+    model: str = "lenalidomide-cll"
+    options: dict[str, str] = {}
+    line_of_therapy: Literal["first_line", "relapsed"] = "first_line"
+    between_trials: dict[str, Between] = {}
+    domain: Domain | None = None
+    shift: dict[str, Shift] = {}
     content_hash: str = ""
 
     def numbers(self) -> Mapping[str, Number]:
@@ -165,10 +222,18 @@ class Population(BaseModel):
             {f"{section}.{name}": number for section in SECTIONS for name, number in getattr(self, section).items()}
         )
 
+    def shifted(self, name: str, values: FloatArray) -> FloatArray:
+        """Values (n,) of a number of the population that this one extends, as they are here: its shift applied.
+
+        `name` is section.name; a spread (section.name:spread) is not shifted.
+        """
+        shift = self.shift.get(name)
+        return values if shift is None else shift.apply(values)
+
 
 # Sections whose numbers differ between trials at most, not between subjects.
 HAPPENING = ("flare", "infection", "lysis", "survival", "conduct")
-SECTIONS = ("baseline", "pharmacokinetics", "immune", "leukemia", "marrow", "kidney", *HAPPENING)
+SECTIONS = ("baseline", "pharmacokinetics", "immune", "leukemia", "marrow", "kidney", "direct_kill", *HAPPENING)
 
 
 @cache
@@ -191,11 +256,16 @@ def read_population(path: Path | str) -> Population:
     if file.is_dir():
         file = file / "population.yaml"
     source = read_yaml(file, str(file))
+    if isinstance(source.data, dict) and "extends" in source.data:
+        from trialrun.simulate.extend import read_extension  # it reads the population that it extends
+
+        return read_extension(source, file)
     population = validate(source, Population)
     problems = [
         *_check_names(source, population),
         *_check_sources(source, population),
         *_check_tests(source, population),
+        *_check_between(source, population),
     ]
     if problems:
         raise TrialrunError(problems)
@@ -205,6 +275,8 @@ def read_population(path: Path | str) -> Population:
 def _check_names(source: YamlSource, population: Population) -> Iterator[Problem]:
     for section, wanted in _quantities().items():
         given = getattr(population, section)
+        if section == "direct_kill" and not given:
+            continue  # only a drug that kills by itself has these
         for name, entry in given.items():
             at = source.location((section, name))
             if name not in wanted:
@@ -219,7 +291,7 @@ def _check_names(source: YamlSource, population: Population) -> Iterator[Problem
 
 
 def _check_sources(source: YamlSource, population: Population) -> Iterator[Problem]:
-    for section in ("enrolled", *SECTIONS, "tests"):
+    for section in ("enrolled", *SECTIONS, "tests", "between_trials"):
         for name, entry in getattr(population, section).items():
             key: Key = (section, name, "source")
             cited = [entry.source] if isinstance(entry.source, str) else entry.source
@@ -240,6 +312,16 @@ def _check_tests(source: YamlSource, population: Population) -> Iterator[Problem
         elif entry.unit != (test.unit or "1"):
             where = source.location(("tests", name, "unit"))
             yield Problem("unit-mismatch", f"{name} in the wrong unit", entry.unit, test.unit or "1", where)
+
+
+def _check_between(source: YamlSource, population: Population) -> Iterator[Problem]:
+    known = population.numbers()
+    for name, between in population.between_trials.items():
+        at = source.location(("between_trials", name))
+        if name not in known:
+            yield Problem("unknown-number", "no number of the population has this name", name, _nearest(name, known), at)
+        if between.sd <= 0:
+            yield Problem("wrong-value", "what differs between trials has a spread", str(between.sd), "sd above 0", at)
 
 
 def _nearest(name: str, known: Mapping[str, object]) -> str:

@@ -136,7 +136,7 @@ def draw_subjects(
                 "distributions that overlap with the bounds",
             )
         )
-    model = find_model(getattr(population, "model", "lenalidomide-cll"), getattr(population, "options", {}))
+    model = find_model(population.model, population.options)
     constants = np.vstack([values[name] for name in model.constants])
     states = _before_treatment(values, model)
     return VirtualSubjects(
