@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 
 from trialrun import __version__
 from trialrun.analysis.outcomes import derive_outcomes
+from trialrun.analysis.rows import Row
 from trialrun.analysis.run import VersionInfo, read_run
-from trialrun.analysis.summary import Row, summarize_run, write_summary
+from trialrun.analysis.summary import summarize_run, write_summary
 from trialrun.analysis.versions import derive_version_info
 from trialrun.engine.conduct import Log, PlannedCalendar, conduct
 from trialrun.engine.entries import derive_tables

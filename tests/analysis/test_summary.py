@@ -16,8 +16,9 @@ from trialrun.analysis.definitions import all_outcomes
 from trialrun.analysis.estimates import MONTE_CARLO_ONLY
 from trialrun.analysis.outcomes import read_outcomes
 from trialrun.analysis.published import read_published
+from trialrun.analysis.rows import COLUMNS, Row
 from trialrun.analysis.run import Run
-from trialrun.analysis.summary import COLUMNS, Row, summarize_outcomes, summarize_run, write_summary
+from trialrun.analysis.summary import summarize_outcomes, summarize_run, write_summary
 from trialrun.analysis.wording import WIDTH, find_row, format_estimate, format_summary
 
 STUDY = Path(__file__).parents[2] / "studies/lenalidomide-cll/published.yaml"

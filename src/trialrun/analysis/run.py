@@ -40,10 +40,22 @@ class VersionInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class Ensemble:
+    """What run.json says of the parameter sets: how many, what they are worth, and the counts that they were fitted to
+    as (outcome, events, of)."""
+
+    sets: int
+    effective_sample_size: float
+    fitted: frozenset[tuple[str, int, int]]
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """The description of a run directory (`run.json`), or what can be said of a plain record directory.
 
-    `subjects` counts the subjects of one trial, `trials` the trials, `cycles` the length simulated.
+    `subjects` counts the subjects of one trial, `trials` the trials, `cycles` the length simulated. `ensemble` says
+    what the parameter sets of the trials were fitted to (`ensemble.json`), None where there is one set; `notices` say
+    where protocol or population lie outside of what the model was fitted to.
     """
 
     directory: Path
@@ -62,6 +74,8 @@ class Run:
     made_on: str | None = None
     published: str | None = None
     record_hash: str | None = None
+    ensemble: Ensemble | None = None
+    notices: tuple[str, ...] = ()
 
     @property
     def virtual(self) -> bool:
@@ -152,6 +166,21 @@ class _Keys:
             raise self._wrong(key, "a list of numbers")
         return tuple(float(part) for part in value)
 
+    def optional_texts(self, key: str) -> tuple[str, ...]:
+        value = self.value(key)
+        if value is None:
+            return ()
+        if not isinstance(value, list) or not all(isinstance(part, str) and part for part in value):
+            raise self._wrong(key, "a list of texts")
+        return tuple(value)
+
+    def names(self) -> tuple[str, ...]:
+        assert isinstance(self.said, dict)
+        return tuple(self.said)
+
+    def object(self, key: str) -> _Keys:
+        return _Keys(self.value(key), self.file, f"{self.path}.{key}" if self.path else key)
+
     def objects(self, key: str) -> list[_Keys]:
         value = self.value(key)
         if not isinstance(value, list) or not value:
@@ -181,6 +210,19 @@ def _run(keys: _Keys, directory: Path) -> Run:
         program_version=keys.text("program_version"),
         made_on=keys.text("made_on"),
         published=keys.optional_text("published"),
+        ensemble=None if keys.value("ensemble") is None else _ensemble(keys.object("ensemble")),
+        notices=keys.optional_texts("notices"),
+    )
+
+
+def _ensemble(keys: _Keys) -> Ensemble:
+    facts = keys.object("facts") if keys.value("facts") is not None else None
+    names = () if facts is None else facts.names()
+    fitted = [facts.object(name) for name in names] if facts is not None else []
+    return Ensemble(
+        keys.whole("sets"),
+        keys.number("effective_sample_size"),
+        frozenset((fact.text("outcome"), fact.whole("events"), fact.whole("of")) for fact in fitted),
     )
 
 

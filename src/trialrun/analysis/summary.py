@@ -6,9 +6,8 @@ import csv
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -26,43 +25,13 @@ from trialrun.analysis.estimates import (
     estimate_proportion,
     estimate_quartiles,
 )
+from trialrun.analysis.predictions import judge_published, order_versions, predict_outcome
 from trialrun.analysis.published import Published, read_published
+from trialrun.analysis.rows import COLUMNS, Row, make_row
 from trialrun.analysis.run import Run, VersionInfo, published_file
 
 Progress = Callable[[str], None]
 FloatArray = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One statistic of one outcome.
-
-    `version` is the protocol version; in differences, that version minus `reference`. `statistic` is proportion,
-    median, quartile_25, quartile_75, total, difference, mean_difference, between_trials, or published. `value` and its
-    95 % interval are shares for proportions, `unit` otherwise; None where there is none. `events` counts subjects with
-    the outcome. `n` is the number of subjects assessed and `n_not_assessable` of those treated but not assessable.
-    """
-
-    outcome: str
-    label: str
-    group: str
-    version: str
-    statistic: str
-    value: float | None
-    ci_low: float | None
-    ci_high: float | None
-    n: int
-    n_not_assessable: int | None
-    method: str
-    category: str | None = None
-    reference: str | None = None
-    events: int | None = None
-    unit: str | None = None
-    source: str | None = None
-    note: str | None = None
-
-
-COLUMNS = tuple(field.name for field in fields(Row))
 
 
 def summarize_outcomes(outcomes: Mapping[str, pl.DataFrame], run: Run, published: Published | None) -> list[Row]:
@@ -77,33 +46,14 @@ def summarize_outcomes(outcomes: Mapping[str, pl.DataFrame], run: Run, published
             rows += _estimates(outcome, info.version, treated, virtual=run.virtual)
             if run.trials > 1:
                 rows += _between_trials(outcome, info.version, treated)
+            rows += predict_outcome(outcome, info.version, treated, run, published)
         reference = run.versions[0]
         for info in run.versions[1:]:
             rows += _differences(outcome, reference, info, outcomes)
+        rows += order_versions(outcome, run, outcomes)
         if published is not None:
             rows += _published(outcome, published)
-    return rows
-
-
-def _row(outcome: Outcome, version: str, statistic: str, found: Interval, unit: str | None, **more: Any) -> Row:
-    return Row(
-        outcome=outcome.name,
-        label=outcome.label,
-        group=outcome.group,
-        version=version,
-        statistic=statistic,
-        value=_present(found.value),
-        ci_low=_present(found.low),
-        ci_high=_present(found.high),
-        n=found.n,
-        method=found.method,
-        unit=unit,
-        **{"n_not_assessable": None, **more},
-    )
-
-
-def _present(value: float) -> float | None:
-    return None if math.isnan(value) else value
+    return judge_published(rows, run)
 
 
 def _labelled(found: Interval, virtual: bool) -> Interval:
@@ -117,29 +67,33 @@ def _estimates(outcome: Outcome, version: str, treated: pl.DataFrame, virtual: b
         known = happened.drop_nulls()
         events = int(known.sum())
         found = _labelled(estimate_proportion(events, len(known)), virtual)
-        yield _row(outcome, version, "proportion", found, None, events=events, n_not_assessable=happened.null_count())
+        yield make_row(
+            outcome, version, "proportion", found, None, events=events, n_not_assessable=happened.null_count()
+        )
     elif outcome.kind == "category":
         yield from _categories(outcome, version, treated, virtual)
     elif outcome.kind == "total":
         known = treated[outcome.column].drop_nulls()
         total = Interval(float(known.sum()) if len(known) else math.nan, math.nan, math.nan, len(known), "sum")
-        yield _row(
+        yield make_row(
             outcome, version, "total", total, outcome.unit, n_not_assessable=treated[outcome.column].null_count()
         )
     elif outcome.kind == "time":
         time, reached = _times(outcome, treated)
         found = _labelled(estimate_median_time(time, reached), virtual)
         missing = treated.height - len(time)
-        yield _row(outcome, version, "median", found, outcome.unit, events=int(reached.sum()), n_not_assessable=missing)
+        yield make_row(
+            outcome, version, "median", found, outcome.unit, events=int(reached.sum()), n_not_assessable=missing
+        )
     else:
         values = treated[outcome.column]
         known_values = values.drop_nulls().cast(pl.Float64).to_numpy()
         missing = values.null_count()
         found = _labelled(estimate_median(known_values), virtual)
-        yield _row(outcome, version, "median", found, outcome.unit, n_not_assessable=missing)
+        yield make_row(outcome, version, "median", found, outcome.unit, n_not_assessable=missing)
         for name, quartile in zip(("quartile_25", "quartile_75"), estimate_quartiles(known_values), strict=True):
             spread = Interval(quartile, math.nan, math.nan, len(known_values), "linear interpolation")
-            yield _row(outcome, version, name, spread, outcome.unit, n_not_assessable=missing)
+            yield make_row(outcome, version, name, spread, outcome.unit, n_not_assessable=missing)
 
 
 def _categories(outcome: Outcome, version: str, treated: pl.DataFrame, virtual: bool) -> Iterator[Row]:
@@ -155,7 +109,7 @@ def _categories(outcome: Outcome, version: str, treated: pl.DataFrame, virtual: 
     for category, events in counts.iter_rows():
         found = _labelled(estimate_proportion(events, known.height), virtual)
         missing = treated.height - known.height
-        yield _row(
+        yield make_row(
             outcome, version, "proportion", found, None, category=category, events=events, n_not_assessable=missing
         )
 
@@ -176,7 +130,7 @@ def _between_trials(outcome: Outcome, version: str, treated: pl.DataFrame) -> It
     else:
         return
     per_trial = treated.group_by("trial").agg(of_trial.alias("it"))["it"].drop_nulls().to_numpy()
-    yield _row(outcome, version, "between_trials", estimate_between_trials(per_trial), what)
+    yield make_row(outcome, version, "between_trials", estimate_between_trials(per_trial), what)
 
 
 def _differences(
@@ -199,14 +153,16 @@ def _differences(
     else:
         found = estimate_mean_difference(paired["first"].to_numpy(), paired["second"].to_numpy())
         statistic, unit = "mean_difference", outcome.unit
-    yield _row(outcome, other.version, statistic, found, unit, reference=reference.version, n_not_assessable=missing)
+    yield make_row(
+        outcome, other.version, statistic, found, unit, reference=reference.version, n_not_assessable=missing
+    )
 
 
 def _published(outcome: Outcome, published: Published) -> Iterator[Row]:
     for fact in published.counts:
         if fact.outcome == outcome.name:
             notes = [part for part in (f"count derived: {fact.basis}" if fact.derived else None, fact.note) if part]
-            yield _row(
+            yield make_row(
                 outcome,
                 fact.version,
                 "published",
@@ -221,7 +177,7 @@ def _published(outcome: Outcome, published: Published) -> Iterator[Row]:
         if total.outcome == outcome.name:
             found = Interval(total.value, math.nan, math.nan, total.of, "as published")
             source = published.cite(total.source)
-            yield _row(outcome, total.version, "published", found, outcome.unit, source=source, note=total.note)
+            yield make_row(outcome, total.version, "published", found, outcome.unit, source=source, note=total.note)
 
 
 def summarize_run(run: Run) -> list[Row]:
@@ -249,6 +205,10 @@ def write_summary(run: Run, rows: list[Row]) -> tuple[Path, Path]:
         "made_on": run.made_on,
         "versions": [{"version": info.version, "hash": info.hash} for info in run.versions],
         "intervals": MONTE_CARLO_ONLY,
+        "ensemble": None
+        if run.ensemble is None
+        else {"sets": run.ensemble.sets, "effective_sample_size": run.ensemble.effective_sample_size},
+        "notices": list(run.notices),
         "rows": [asdict(row) for row in rows],
     }
     as_json = run.directory / "summary.json"

@@ -7,8 +7,8 @@ from textwrap import wrap
 
 from trialrun.analysis.definitions import all_outcomes
 from trialrun.analysis.estimates import MONTE_CARLO_ONLY
+from trialrun.analysis.rows import Row
 from trialrun.analysis.run import Run
-from trialrun.analysis.summary import Row
 
 SHARES = ("proportion", "difference")
 

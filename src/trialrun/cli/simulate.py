@@ -12,7 +12,7 @@ from trialrun.cli.output import Format, print_json, print_rows
 from trialrun.vocab.problems import Problem, TrialrunError
 
 if TYPE_CHECKING:
-    from trialrun.analysis.summary import Row
+    from trialrun.analysis.rows import Row
 
 Subjects = Annotated[int, typer.Option("--subjects", min=1, help="Virtual subjects of one trial.")]
 Trials = Annotated[int, typer.Option("--trials", min=1, help="How many such trials.")]

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from trialrun.analysis.definitions import Outcome, all_outcomes
 from trialrun.analysis.published import Published
+from trialrun.analysis.rows import Row
 from trialrun.analysis.run import Run
-from trialrun.analysis.summary import Row
 from trialrun.analysis.wording import find_row, format_estimate, format_percent, format_published
 from trialrun.report.figures import COLORS
 from trialrun.report.model import Card, Cell, Mark, Section, Strip, Table, rows_of

@@ -12,8 +12,9 @@ from trialrun.analysis.estimates import MONTE_CARLO_ONLY
 from trialrun.analysis.outcomes import derive_outcomes, read_outcomes
 from trialrun.analysis.plan_file import PlanFile, read_plan_file
 from trialrun.analysis.published import Published, read_published
+from trialrun.analysis.rows import Row
 from trialrun.analysis.run import Run, VersionInfo, published_file, read_tables
-from trialrun.analysis.summary import Row, summarize_outcomes
+from trialrun.analysis.summary import summarize_outcomes
 from trialrun.report import comparison, schedule, sections
 from trialrun.report.figures import COLORS
 from trialrun.report.model import Page, Section, Table, rows_of
