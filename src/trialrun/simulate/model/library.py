@@ -22,6 +22,7 @@ from trialrun.vocab.problems import Problem, TrialrunError
 ALTERNATIVES: Mapping[str, tuple[str, ...]] = {
     "renal_clearance": ("additive", "power"),
     "marrow_effect": ("proliferation", "maturation"),
+    "tolerance": ("on", "off"),  # off: its rate is 0, in the numbers of the subjects
 }
 # How large a state is where its error counts as absolute: cells in 10^9, the rest near 1 or in their own unit.
 _FLOORS = {"blood": 1.0, "tissue": 1.0, "marrow": 1.0, "dying": 1.0}
@@ -54,6 +55,9 @@ def find_model(name: str, options: Mapping[str, str], balances: bool = False) ->
     """The model of this name with these alternatives; unknown names are a TrialrunError."""
     if name != "lenalidomide-cll":
         raise TrialrunError(Problem("unknown-model", "no model has this name", name, "lenalidomide-cll"))
+    for what in options:
+        if what not in ALTERNATIVES:
+            raise TrialrunError(Problem("unknown-option", "no such alternative", what, ", ".join(ALTERNATIVES)))
     chosen = {what: options.get(what, ways[0]) for what, ways in ALTERNATIVES.items()}
     for what, way in chosen.items():
         if way not in ALTERNATIVES[what]:
