@@ -28,7 +28,10 @@ def count_events(
     """
     sets = len(scores)
     ensemble = Ensemble(
-        tuple(calibration.priors), np.column_stack(list(calibration.values(scores).values())), np.full(sets, 1 / sets), {}
+        tuple(calibration.priors),
+        np.column_stack(list(calibration.values(scores).values())),
+        np.full(sets, 1 / sets),
+        {},
     )
     events = {name: np.zeros(sets) for name in calibration.facts}
     assessed = {name: np.zeros(sets) for name in calibration.facts}
@@ -62,5 +65,3 @@ def _simulate(arm: Arm, ensemble: Ensemble, subjects: int, seed: int) -> pl.Data
 def rates(events: Mapping[str, FloatArray], assessed: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
     """Share of subjects with each fact's outcome (episodes a subject), (K,) by fact."""
     return {name: (events[name] + 0.5) / (assessed[name] + 1.0) for name in events}
-
-

@@ -48,7 +48,9 @@ def fit_emulator(scores: FloatArray, outcome: FloatArray, noise: FloatArray, fol
             left = np.empty(len(x))
             for k in range(folds):
                 use, test = fold != k, fold == k
-                left[test] = outcome[test, fact] - x[test] @ _ridge(x[use], outcome[use, fact], weight[use], penalty * scale)
+                left[test] = outcome[test, fact] - x[test] @ _ridge(
+                    x[use], outcome[use, fact], weight[use], penalty * scale
+                )
             misfit.append(np.average(left**2, weights=weight))
         best = int(np.argmin(misfit))
         coefficients[:, fact] = _ridge(x, outcome[:, fact], weight, penalties[best] * scale)

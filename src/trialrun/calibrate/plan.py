@@ -139,14 +139,18 @@ def _check(source: YamlSource, read: CalibrationFile, arms: list[Arm]) -> list[P
         at = source.location(("facts", name, "outcome"))
         shares = [key for key, outcome in outcomes.items() if outcome.is_share or outcome.kind == "total"]
         if fact.outcome not in shares:
-            problems.append(Problem("unknown-outcome", "not an outcome with a count", fact.outcome, ", ".join(shares), at))
+            problems.append(
+                Problem("unknown-outcome", "not an outcome with a count", fact.outcome, ", ".join(shares), at)
+            )
         for trial in fact.seen_in:
             if trial not in read.trials:
                 at = source.location(("facts", name, "seen_in"))
                 problems.append(Problem("unknown-trial", "not one of the trials", trial, ", ".join(read.trials), at))
         if not 0 <= fact.events or (fact.count == "subjects" and fact.events > fact.of):
             at = source.location(("facts", name, "events"))
-            problems.append(Problem("impossible-count", "more events than subjects", str(fact.events), str(fact.of), at))
+            problems.append(
+                Problem("impossible-count", "more events than subjects", str(fact.events), str(fact.of), at)
+            )
     known = arms[0].population.numbers()
     for name in read.priors:
         number = known.get(name.removesuffix(":spread"))

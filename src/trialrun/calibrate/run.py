@@ -88,7 +88,10 @@ def _simulate(
     wanted = [(first, file) for first, file in zip(firsts, files, strict=True) if not file.exists()]
     done = len(firsts) - len(wanted)
     progress(stage, done, len(firsts))
-    tasks = [(str(calibration.file), scores[first : first + size], subjects, effort.seed, str(file)) for first, file in wanted]
+    tasks = [
+        (str(calibration.file), scores[first : first + size], subjects, effort.seed, str(file))
+        for first, file in wanted
+    ]
     for _ in _each(tasks, effort.workers):
         done += 1
         progress(stage, done, len(firsts))

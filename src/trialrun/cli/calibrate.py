@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 def calibrate(
     study: Annotated[Path, typer.Argument(help="Study folder with calibration.yaml, or that file.")],
-    out: Annotated[Path | None, typer.Option("--out", help="Where to write ensemble.parquet; else the study folder.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Where to write ensemble.parquet; else the study folder.")
+    ] = None,
     sets: Annotated[int, typer.Option("--sets", min=20, help="Parameter sets to ship.")] = 400,
     design: Annotated[int, typer.Option("--design", min=64, help="Parameter sets to learn from.")] = 1536,
     few: Annotated[int, typer.Option("--few", min=10, help="Subjects of each trial for each set to learn from.")] = 48,

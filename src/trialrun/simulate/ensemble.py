@@ -63,10 +63,14 @@ def read_ensemble(file: Path) -> Ensemble:
         raise TrialrunError(_problem("cannot be read", str(error).splitlines()[0], expected, file)) from None
     names = tuple(name for name in table.columns if name not in ("set", "weight"))
     if "weight" not in table.columns or not names or not table.height:
-        raise TrialrunError(_problem("is not one", ", ".join(table.columns), "columns set, weight and section.name", file))
+        raise TrialrunError(
+            _problem("is not one", ", ".join(table.columns), "columns set, weight and section.name", file)
+        )
     values, weights = table.select(names).to_numpy().astype(np.float64), table["weight"].to_numpy().astype(np.float64)
     if not np.isfinite(values).all() or not np.isfinite(weights).all() or (weights < 0).any():
-        raise TrialrunError(_problem("has values that are no numbers", None, "finite values, weights of 0 or more", file))
+        raise TrialrunError(
+            _problem("has values that are no numbers", None, "finite values, weights of 0 or more", file)
+        )
     if abs(weights.sum() - 1.0) > 1e-9:
         raise TrialrunError(_problem("has wrong weights", f"sum {weights.sum():.6g}", "weights that sum to 1", file))
     return Ensemble(names, values, weights, MappingProxyType(about))

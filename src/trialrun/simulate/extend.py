@@ -7,7 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from trialrun.simulate.population import (
     SECTIONS,
@@ -64,7 +64,18 @@ def read_extension(source: YamlSource, file: Path) -> Population:
         old = changed[section][number]
         value = shift.value if shift.value is not None else old.value * (shift.factor or 1.0) + (shift.add or 0.0)
         new = {"value": value, "status": shift.status, "source": shift.source, "note": shift.note}
-        changed[section][number] = Number.model_validate({**old.model_dump(), **new})
+        plain = {**old.model_dump(), **new}
+        for cut in ("low", "high"):
+            if getattr(shift, cut) is not None:
+                plain["variability"] = {**(plain["variability"] or {}), cut: getattr(shift, cut)}
+        try:
+            changed[section][number] = Number.model_validate(plain)
+        except ValidationError as error:
+            at = source.location(("shift", name))
+            what = error.errors()[0]["msg"].removeprefix("Value error, ")
+            found = f"{value:g}, cut off at {plain['variability']['low']} and {plain['variability']['high']}"
+            expected = "a shift within the cuts, or `low` and `high` in the shift"
+            raise TrialrunError(Problem("impossible-shift", f"{name}: {what}", found, expected, at)) from None
     digest = sha256((base.content_hash + source.text).encode()).hexdigest()
     return base.model_copy(
         update={
@@ -88,7 +99,9 @@ def _refuse_circles(source: YamlSource, file: Path, target: Path) -> None:
     while here.exists():
         if here in seen:
             at = source.location(("extends",))
-            raise TrialrunError(Problem("circle", "a population extends itself", str(here), "a population that does not", at))
+            raise TrialrunError(
+                Problem("circle", "a population extends itself", str(here), "a population that does not", at)
+            )
         seen.add(here)
         data = read_yaml(here, str(here)).data
         if not isinstance(data, dict) or "extends" not in data:
@@ -108,7 +121,9 @@ def _check(source: YamlSource, said: Extension, base: Population) -> Iterator[Pr
             if name not in known:
                 yield Problem("unknown-number", "the population has no such number", name, _nearest(name, known), at)
             elif section == "shift" and name in base.shift:
-                yield Problem("shifted-twice", "this number was shifted already", name, f"a shift of {said.extends} alone", at)
+                yield Problem(
+                    "shifted-twice", "this number was shifted already", name, f"a shift of {said.extends} alone", at
+                )
     for name in said.enrolled:
         if name not in base.enrolled:
             at = source.location(("enrolled", name))
@@ -131,4 +146,6 @@ def _check(source: YamlSource, said: Extension, base: Population) -> Iterator[Pr
             for word in cited:
                 if word not in sources:
                     key: Key = (section, name, "source")
-                    yield Problem("unknown-source", "not one of the sources", word, _nearest(word, sources), source.location(key))
+                    yield Problem(
+                        "unknown-source", "not one of the sources", word, _nearest(word, sources), source.location(key)
+                    )

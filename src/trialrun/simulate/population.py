@@ -130,13 +130,18 @@ class Measurement(BaseModel):
 
 
 class Shift(BaseModel):
-    """How a number of another population differs from the one it extends: by a factor, by a sum, or replaced."""
+    """How a number of another population differs from the one it extends: by a factor, by a sum, or replaced.
+
+    `low` and `high` move where the distribution between subjects is cut off; without them it is cut off where it was.
+    """
 
     model_config = _STRICT
 
     factor: float | None = None
     add: float | None = None
     value: float | None = None
+    low: float | None = None
+    high: float | None = None
     status: Status
     source: Sources
     note: str | None = None
@@ -319,7 +324,9 @@ def _check_between(source: YamlSource, population: Population) -> Iterator[Probl
     for name, between in population.between_trials.items():
         at = source.location(("between_trials", name))
         if name not in known:
-            yield Problem("unknown-number", "no number of the population has this name", name, _nearest(name, known), at)
+            yield Problem(
+                "unknown-number", "no number of the population has this name", name, _nearest(name, known), at
+            )
         if between.sd <= 0:
             yield Problem("wrong-value", "what differs between trials has a spread", str(between.sd), "sd above 0", at)
 

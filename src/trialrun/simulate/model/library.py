@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
+from importlib import import_module
 
 from trialrun.simulate.model.leukemia import (
     CROWDING,
@@ -16,6 +17,7 @@ from trialrun.simulate.model.leukemia import (
     pharmacokinetics,
 )
 from trialrun.simulate.model.module import Model
+from trialrun.simulate.model.venetoclax import DIRECT, QUIET, TRAFFICKING_DIRECT
 from trialrun.vocab.problems import Problem, TrialrunError
 
 # Structural alternatives of docs/simulate.md, the first of each is what holds unless a population file says otherwise.
@@ -51,10 +53,54 @@ def lenalidomide_cll(
     )
 
 
+@cache
+def venetoclax_cll(balances: bool = False) -> Model:
+    """Venetoclax, as a drug that kills directly, in chronic lymphocytic leukaemia."""
+    return Model(
+        "venetoclax-cll",
+        (
+            DIRECT,
+            QUIET,
+            TRAFFICKING_DIRECT,
+            CROWDING,
+            chain("neutrophil", "neutrophils", "proliferation", gcsf=True),
+            chain("platelet", "platelets", "proliferation", gcsf=False),
+            HEMOGLOBIN,
+            KIDNEY,
+        ),
+        balances=balances,
+        floors=_FLOORS,
+    )
+
+
+def _own_model(name: str) -> Model:
+    """A model of somebody's own, named `package.module:NAME`."""
+    module, _, attribute = name.partition(":")
+    try:
+        found = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        expected = "package.module:NAME of a Model that Python can import"
+        raise TrialrunError(Problem("unknown-model", f"the model cannot be loaded: {error}", name, expected)) from None
+    if not isinstance(found, Model):
+        raise TrialrunError(
+            Problem("unknown-model", "this is not a Model", f"{name} is a {type(found).__name__}", "a Model")
+        )
+    return found
+
+
 def find_model(name: str, options: Mapping[str, str], balances: bool = False) -> Model:
-    """The model of this name with these alternatives; unknown names are a TrialrunError."""
+    """The model of this name with these alternatives; unknown names are a TrialrunError.
+
+    `name` is lenalidomide-cll, venetoclax-cll, or package.module:NAME of one's own (docs/modules.md). Alternatives are those
+    of lenalidomide-cll; `tolerance` is one of the numbers of the subjects.
+    """
+    if ":" in name:
+        return _own_model(name)
+    if name == "venetoclax-cll":
+        return venetoclax_cll(balances)
     if name != "lenalidomide-cll":
-        raise TrialrunError(Problem("unknown-model", "no model has this name", name, "lenalidomide-cll"))
+        expected = "lenalidomide-cll, venetoclax-cll, or package.module:NAME"
+        raise TrialrunError(Problem("unknown-model", "no model has this name", name, expected))
     for what in options:
         if what not in ALTERNATIVES:
             raise TrialrunError(Problem("unknown-option", "no such alternative", what, ", ".join(ALTERNATIVES)))
