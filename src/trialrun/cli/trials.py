@@ -152,11 +152,17 @@ def _text(row: Characteristic, value: float | None) -> str:
     return f"{100 * value:.1f} %" if value >= 0.001 or value == 0 else f"{100 * value:.2g} %"
 
 
+def _span(row: Characteristic, low: float | None, high: float | None) -> str:
+    return f"{_text(row, low)} to {_text(row, high)}"
+
+
 def _shown(row: Characteristic) -> dict[str, Cell]:
+    sets = {} if row.sets_low is None else {"95 % of parameter sets": _span(row, row.sets_low, row.sets_high)}
     return {
         "what": row.label,
         "value": _text(row, row.value),
-        "95 % (Monte Carlo)": f"{_text(row, row.low)} to {_text(row, row.high)}",
+        "95 % (Monte Carlo)": _span(row, row.low, row.high),
+        **sets,
         "5 / 50 / 95 % of trials": "" if row.q05 is None else f"{row.q05:g} / {row.q50:g} / {row.q95:g}",
     }
 
@@ -166,6 +172,8 @@ def _rates(summary: Sequence[Characteristic]) -> list[dict[str, Cell]]:
     rows: dict[str, dict[str, Cell]] = {}
     for row in summary:
         if row.kind == "rate":
-            told = f"{_text(row, row.value)} ({_text(row, row.low)} to {_text(row, row.high)})"
+            told = f"{_text(row, row.value)} ({_span(row, row.low, row.high)})"
+            if row.sets_low is not None:
+                told += f", sets {_span(row, row.sets_low, row.sets_high)}"
             rows.setdefault(row.label, {"outcome": row.label})[row.of] = told
     return list(rows.values())
