@@ -84,6 +84,8 @@ def test_a_case_that_the_board_has_seen_does_not_pause_again_and_a_new_one_does(
     assert done.enrolment.consent.tolist() == [[0, 28, 66, 94, 132]]
     row = tabulate_trials(done).row(0, named=True)
     assert (row["pauses"], row["harmed"], row["harmed_before_pause"], row["closed_days"]) == (2, 3, 1, 20)
+    assert row["paused_by_two"]
+    assert not tabulate_trials(_run(protocol, {2: [(7, LYSIS, 1.0)]}, ("original",)))["paused_by_two"][0]
 
 
 def test_a_second_case_of_one_participant_is_no_new_case(protocol: Protocol) -> None:

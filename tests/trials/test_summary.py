@@ -34,6 +34,7 @@ def test_probabilities_are_shares_of_trials_with_exact_intervals(found: dict[tup
     row = found["paused", "all trials"]
     exact = stats.binomtest(2, 4).proportion_ci(0.95, method="exact")
     assert (row.value, row.low, row.high, row.n) == (0.5, exact.low, exact.high, 4)
+    assert found["paused_by_two", "all trials"].value == 0.5
     assert found["stopped", "all trials"].value == 0.0
 
 

@@ -48,6 +48,7 @@ class Characteristic:
 _PROBABILITIES = (
     ("paused", "enrolment paused or the study was stopped by a rule"),
     ("paused_while_enrolling", "the same while participants were still to be enrolled"),
+    ("paused_by_two", "the same when no more than two participants had been treated"),
     ("amended", "amended"),
     ("stopped", "stopped by a rule"),
     ("first_two_harmed", "both of the first two participants harmed before any amendment"),

@@ -148,6 +148,7 @@ def tabulate_trials(trials: Trials) -> pl.DataFrame:
         "paused_while_enrolling": np.isfinite(trigger[:, 0]) & (consent > trigger).any(axis=1),
         "amended": np.isfinite(amended[:, 0]),
         "stopped": np.isfinite(stop[:, 0]),
+        "paused_by_two": np.isfinite(trigger[:, 0]) & ((np.isfinite(dosed) & (dosed <= trigger)).sum(axis=1) <= 2),
         "first_two_harmed": (harmed[:, :2] < amended).all(axis=1) & (consent.shape[1] > 1),
         "first_two_lysis_and_death": _lysis_and_death(trials, amended),
     }
