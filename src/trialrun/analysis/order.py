@@ -3,8 +3,9 @@
 In each parameter set the schedules are compared on the same subjects. The difference of the set, d, is known only as
 well as the subjects of the set allow; counting the sets in which the simulated difference points one way would mix that
 noise into the answer and draw every probability towards one half. So d is taken as normal over the sets, d ~ N(mu,
-tau2); tau2 is the component between sets of the paired differences (`uncertainty.solve_components`), from which chance
-is removed, and the probability is the normal integral. Its interval holds the error by simulation of mu and tau2.
+tau2). tau2 is the component between sets of the paired differences (`uncertainty.solve_components`), from which chance
+is removed. The probability is the normal integral, averaged over the error by simulation of mu and tau2: with them
+taken as exact it would be surer than the simulation allows. Its interval holds that error.
 
 Over skewed differences the normal is wrong in its tail: where d is never above zero, and its mean is no larger than its
 spread, it still gives a probability of about 0.85 and not 1. The plain share of sets stands beside it (`counted`).
@@ -45,9 +46,11 @@ SEED = 20060901
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """`probability` that `first` has the lower rate than `second`; its 95 % interval by simulation; the mean difference
-    (first minus second), its standard deviation between sets, the share of sets counted so, as simulated, noise and all
-    (ties by half), the sets and the subjects assessed under both."""
+    """`probability` that `first` has the lower rate than `second` (NaN where no subject ever differed), and its 95 %
+    interval by simulation. `mean` is the mean difference (first minus second), `spread` its standard deviation between
+    sets, `counted` the share of sets that point this way as simulated, noise and all (ties by half); `n` subjects were
+    assessed under both.
+    """
 
     first: str
     second: str
@@ -71,7 +74,7 @@ class Order:
 
 
 def estimate_order(values: Mapping[str, pl.Series], trial: pl.Series, parameter_set: pl.Series) -> Order | None:
-    """The order of the versions by their rates; None with fewer than 10 parameter sets or versions that never differ.
+    """The order of the versions by their rates; None with fewer than 10 parameter sets.
 
     `values` has one number a subject under each version (null: not assessed), the same subjects in the same order.
     """
@@ -94,6 +97,8 @@ def estimate_order(values: Mapping[str, pl.Series], trial: pl.Series, parameter_
 
 def _pair(first: str, second: str, sums: FloatArray) -> Pair:
     totals = sums.sum(axis=0)
+    if totals[SQUARES] == 0:
+        return Pair(first, second, np.nan, np.nan, np.nan, 0.0, 0.0, np.nan, len(sums), int(totals[SUBJECTS]))
     mean, spread = _moments(totals)
     again = probability_below(*_again(totals))
     low, high = np.quantile(again, ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
@@ -101,7 +106,7 @@ def _pair(first: str, second: str, sums: FloatArray) -> Pair:
     return Pair(
         first,
         second,
-        float(probability_below(mean, spread)),
+        float(again.mean()),
         float(low),
         float(high),
         float(mean),
@@ -118,22 +123,24 @@ def _again(totals: FloatArray) -> tuple[FloatArray, FloatArray]:
     The mean squares between sets and between trials are divided by chi-square draws over their degrees of freedom. Sets
     of unequal size count as the n^2 / sum(n_set^2) equal sets that they are worth.
     """
-    luck = np.random.default_rng(SEED)
+    luck, half = np.random.default_rng(SEED), DRAWS // 2
     sets, trials, n = totals[SETS], totals[TRIALS], totals[SUBJECTS]
     worth = n**2 / totals[SET_SIZES]
     within = max(0.0, (totals[SQUARES] - totals[OF_TRIALS]) / (n - trials)) if n > trials else 0.0
-    between = (totals[OF_SETS] - totals[TOTAL] ** 2 / n) / (sets - 1) * (worth - 1) / luck.chisquare(worth - 1, DRAWS)
-    trial = np.zeros(DRAWS)
+    between = (totals[OF_SETS] - totals[TOTAL] ** 2 / n) / (sets - 1) * (worth - 1) / luck.chisquare(worth - 1, half)
+    trial = np.zeros(half)
     if trials > sets:
         free = trials - sets
-        nested = (totals[OF_TRIALS] - totals[OF_SETS]) / luck.chisquare(free, DRAWS)
+        nested = (totals[OF_TRIALS] - totals[OF_SETS]) / luck.chisquare(free, half)
         trial = (nested - within) * free / (n - totals[SHARED])
     both = totals[SHARED] - totals[TRIAL_SIZES] / n
     spread = ((sets - 1) * (between - within) - both * trial) / (n - totals[SET_SIZES] / n)
     spread, trial = np.maximum(spread, 0.0), np.maximum(trial, 0.0)
     error = spread * totals[SET_SIZES] / n**2 + trial * totals[TRIAL_SIZES] / n**2 + within / n
-    mean = totals[TOTAL] / n + np.sqrt(error) * luck.standard_normal(DRAWS)
-    return mean, np.sqrt(spread)
+    away = np.sqrt(error) * luck.standard_normal(half)
+    # every draw with its mirror image, so that versions named the other way round give exactly the complement
+    mean = totals[TOTAL] / n + np.concatenate([away, -away])
+    return mean, np.sqrt(np.concatenate([spread, spread]))
 
 
 def _moments(totals: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -158,9 +165,10 @@ def _orders(
     """Probabilities of the complete orders, by drawing the rates of the sets from a normal distribution.
 
     Its covariances follow from the variances of the rates and of their differences, as the estimators are quadratic; a
-    matrix that chance has made impossible is moved to the nearest possible one (negative eigenvalues to zero).
+    matrix that chance has made impossible is moved to the nearest possible one (negative eigenvalues to zero). Empty
+    where two versions never differ: they have no order.
     """
-    if len(names) < 3:
+    if len(names) < 3 or any(np.isnan(pair.probability) for pair in pairs):
         return ()
     place = {name: number for number, name in enumerate(names)}
     means, covariance = np.zeros(len(names)), np.zeros((len(names), len(names)))

@@ -123,6 +123,8 @@ def _estimate(outcome: Outcome, names: Sequence[str], outcomes: Mapping[str, pl.
 
 def _better(outcome: Outcome, pair: Pair) -> tuple[Interval, str]:
     """The probability that the second of the pair is better. A pair says how probable it is that the first is lower."""
+    if math.isnan(pair.probability):
+        return Interval(math.nan, math.nan, math.nan, pair.n, ORDER), "no participant differed"
     lower = outcome.better == "low"
     value = 1 - pair.probability if lower else pair.probability
     low, high = (1 - pair.high, 1 - pair.low) if lower else (pair.low, pair.high)

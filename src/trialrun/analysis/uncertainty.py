@@ -97,7 +97,7 @@ def split_variance(sums: FloatArray) -> Components:
             error = sqrt((between or 0.0) * shares[1] + within / n)
         else:
             error = sqrt(np.nan_to_num(parameter) * shares[0] + np.nan_to_num(trial) * shares[1] + within / n)
-    apart = sets > 1 and trials > sets
+    apart = sets > 1 and trials > sets and not np.isnan(within)
     return Components(
         mean=float(totals[TOTAL] / n),
         parameter=parameter if apart else None,

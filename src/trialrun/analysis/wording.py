@@ -7,6 +7,7 @@ from textwrap import wrap
 
 from trialrun.analysis.definitions import all_outcomes
 from trialrun.analysis.estimates import MONTE_CARLO_ONLY
+from trialrun.analysis.prediction_text import format_predictions
 from trialrun.analysis.rows import Row
 from trialrun.analysis.run import Run
 
@@ -101,12 +102,15 @@ def format_summary(rows: Sequence[Row], run: Run) -> str:
         f"trialrun {run.program_version}",
         f"protocol {short_hash(run.protocol_hash)}; population {short_hash(run.population_hash)}",
     ]
+    for notice in run.notices:
+        lines += wrap(f"NOTICE: {notice}", WIDTH, subsequent_indent="  ")
     for other in range(1, max(2, len(run.versions))):
         lines += ["", *_block(rows, run, other)]
     lines += ["", "Shares with exact 95 % intervals; other numbers are medians with theirs."]
     if len(run.versions) > 1:
         lines.append("Difference on the same participants: of shares in points, of other numbers their mean.")
     lines.append(f"Intervals: {MONTE_CARLO_ONLY}.")
+    lines += format_predictions(rows, run, WIDTH)
     return "\n".join(line.rstrip() for line in lines)
 
 

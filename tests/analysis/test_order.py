@@ -1,0 +1,122 @@
+"""The probability that one schedule is better than another: against simulated truth with a known spread."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+from numpy.typing import NDArray
+from scipy import stats
+
+from trialrun.analysis.order import Order, estimate_order
+
+FloatArray = NDArray[np.float64]
+Sets = NDArray[np.int64]
+
+
+def happened(rng: np.random.Generator, rates: FloatArray, sets: Sets, n: int, apart: float = 0.03) -> list[pl.Series]:
+    """Events of n subjects a trial under each version; `rates` (versions, sets); four fifths of the luck is shared."""
+    moved = rates[:, sets] + rng.normal(0, apart, sets.size)
+    shared = rng.random((sets.size, n))
+    made = []
+    for rate in moved:
+        luck = np.where(rng.random(shared.shape) < 0.8, shared, rng.random(shared.shape))
+        made.append(pl.Series((luck < rate[:, None]).ravel()))
+    return made
+
+
+def order(values: list[pl.Series], sets: Sets, n: int) -> Order | None:
+    named = dict(zip("abcd", values, strict=False))
+    return estimate_order(named, pl.Series(np.repeat(np.arange(sets.size), n)), pl.Series(np.repeat(sets, n)))
+
+
+@pytest.mark.parametrize(
+    ("count", "trials", "mean", "spread", "weighted"),
+    [
+        (200, 400, 0.05, 0.05, False),
+        (200, 200, 0.05, 0.05, False),
+        (200, 400, 0.08, 0.05, False),
+        (100, 300, 0.05, 0.05, True),
+    ],
+)
+def test_the_interval_holds_the_true_probability(
+    count: int, trials: int, mean: float, spread: float, weighted: bool
+) -> None:
+    """200 runs with trials of 10 subjects: the chance in a set's difference is as large as the spread between sets.
+    95 % of 200 is 190; 181 is three standard errors below. Counting sets as simulated would miss the truth by far."""
+    rng = np.random.default_rng(31)
+    truth = stats.norm.cdf(-mean / spread)
+    held, found, counted = 0, [], []
+    for _ in range(200):
+        weights = rng.dirichlet(np.ones(count)) if weighted else np.full(count, 1 / count)
+        at = (np.arange(trials) + rng.random()) / trials
+        sets = np.searchsorted(np.cumsum(weights), at).clip(0, count - 1)
+        base = np.full(count, 0.3)
+        answer = order(
+            happened(rng, np.array([base + rng.normal(mean, spread, count), base]), sets, 10, 0.02), sets, 10
+        )
+        assert answer is not None
+        (pair,) = answer.pairs
+        held += pair.low <= truth <= pair.high
+        found.append(pair.probability)
+        counted.append(pair.counted)
+    assert held >= 181
+    assert abs(np.mean(found) - truth) < 0.03
+    assert np.mean(counted) > truth + 0.05
+
+
+def test_four_versions_have_pairs_and_complete_orders_that_agree() -> None:
+    rng = np.random.default_rng(5)
+    sets = np.arange(400) % 200
+    rates = np.array([[0.5], [0.4], [0.38], [0.2]]) + rng.normal(0, 0.05, (4, 200))
+    answer = order(happened(rng, rates, sets, 40), sets, 40)
+    assert answer is not None
+    assert [(pair.first, pair.second) for pair in answer.pairs] == [
+        ("a", "b"), ("a", "c"), ("a", "d"), ("b", "c"), ("b", "d"), ("c", "d")
+    ]  # fmt: skip
+    assert sum(probability for _, probability in answer.orders) == pytest.approx(1.0)
+    assert answer.orders[0][0] == ("d", "c", "b", "a")
+    for pair in answer.pairs:
+        before = sum(p for names, p in answer.orders if names.index(pair.first) < names.index(pair.second))
+        assert before == pytest.approx(pair.probability, abs=0.02)
+
+
+def test_swapped_versions_give_the_complement() -> None:
+    rng = np.random.default_rng(6)
+    sets = np.arange(100) % 50
+    one, two = happened(rng, np.array([[0.3], [0.25]]) + rng.normal(0, 0.05, (2, 50)), sets, 20)
+    there, back = order([one, two], sets, 20), order([two, one], sets, 20)
+    assert there is not None
+    assert back is not None
+    assert there.pairs[0].probability == pytest.approx(1 - back.pairs[0].probability)
+    assert there.pairs[0].mean == pytest.approx(-back.pairs[0].mean)
+
+
+def test_versions_that_never_differ_have_no_order() -> None:
+    sets = np.arange(40) % 20
+    same = pl.Series(np.random.default_rng(1).random(400) < 0.3)
+    other = pl.Series(np.random.default_rng(2).random(400) < 0.3)
+    answer = order([same, same, other], sets, 10)
+    assert answer is not None
+    assert np.isnan(answer.pairs[0].probability)
+    assert 0 < answer.pairs[1].probability < 1
+    assert answer.orders == ()
+
+
+def test_too_few_sets_or_none_give_no_answer() -> None:
+    rng = np.random.default_rng(7)
+    sets = np.arange(40) % 9
+    values = happened(rng, np.full((2, 9), 0.3), sets, 10)
+    assert order(values, sets, 10) is None
+    trial = pl.Series(np.repeat(np.arange(40), 10))
+    unknown = pl.Series([None] * 400, dtype=pl.Int64)
+    assert estimate_order({"a": values[0], "b": values[1]}, trial, unknown) is None
+
+
+def test_without_spread_between_sets_the_interval_still_holds_the_doubt_of_few_subjects() -> None:
+    rng = np.random.default_rng(8)
+    sets = np.arange(60) % 30
+    answer = order(happened(rng, np.full((2, 30), 0.3), sets, 10, 0.0), sets, 10)
+    assert answer is not None
+    assert answer.pairs[0].low < 0.2
+    assert answer.pairs[0].high > 0.8
