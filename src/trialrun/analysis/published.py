@@ -50,6 +50,25 @@ class PublishedStatement(_Part):
     version: str | None = None
 
 
+class BenchmarkFact(_Part):
+    """A published result of another treatment, as it is published; `outcome` names what is simulated beside it, if
+    anything is comparable."""
+
+    label: str
+    says: str
+    source: str
+    outcome: str | None = None
+    note: str | None = None
+
+
+class PublishedBenchmark(_Part):
+    """A treatment that a new one is held against: published results alone, no model. `about` says of whom."""
+
+    name: str
+    about: str
+    facts: list[BenchmarkFact] = Field(min_length=1)
+
+
 class Published(_Part):
     """The whole file. `sources` maps the short name of a source to its citation."""
 
@@ -59,6 +78,7 @@ class Published(_Part):
     counts: list[PublishedCount] = Field(default_factory=list)
     totals: list[PublishedTotal] = Field(default_factory=list)
     statements: list[PublishedStatement] = Field(default_factory=list)
+    benchmarks: list[PublishedBenchmark] = Field(default_factory=list)
     not_published: list[str] = Field(default_factory=list)
     limits: list[str] = Field(default_factory=list)
 
@@ -79,16 +99,23 @@ def read_published(path: Path) -> Published:
 
 def _unknown_names(source: YamlSource, published: Published) -> list[Problem]:
     problems = []
-    named = [
+    of_benchmarks = [
+        (("benchmarks", place, "facts", number), fact)
+        for place, benchmark in enumerate(published.benchmarks)
+        for number, fact in enumerate(benchmark.facts)
+    ]
+    named: list[tuple[tuple[str | int, ...], str]] = [
         *((("counts", place), fact.outcome) for place, fact in enumerate(published.counts)),
         *((("totals", place), fact.outcome) for place, fact in enumerate(published.totals)),
+        *((path, fact.outcome) for path, fact in of_benchmarks if fact.outcome is not None),
     ]
     known = ", ".join(all_outcomes())
     for path, outcome in named:
         if outcome not in all_outcomes():
             where = source.location((*path, "outcome"))
             problems.append(Problem("unknown-outcome", "unknown outcome", outcome, f"one of {known}", where))
-    cited: list[tuple[tuple[str, int], str | list[str]]] = [
+    cited: list[tuple[tuple[str | int, ...], str | list[str]]] = [
+        *((path, fact.source) for path, fact in of_benchmarks),
         *((("counts", place), fact.source) for place, fact in enumerate(published.counts)),
         *((("totals", place), fact.source) for place, fact in enumerate(published.totals)),
         *((("statements", place), fact.source) for place, fact in enumerate(published.statements)),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from trialrun.analysis.definitions import Outcome, all_outcomes
+from trialrun.analysis.estimates import LEVEL
+from trialrun.analysis.prediction_text import format_large, format_probability, points, predicted
 from trialrun.analysis.published import Published
 from trialrun.analysis.rows import Row
 from trialrun.analysis.run import Run
@@ -30,11 +32,45 @@ def make_cards(rows: Rows, run: Run) -> tuple[Card, ...]:
         if not outcome.headline:
             continue
         found = [(info.version, find_row(rows, outcome.name, info.version, SIMULATED)) for info in run.versions]
-        values = tuple((version, "not assessable" if row is None else format_estimate(row)) for version, row in found)
+        values = tuple((version, _headline(rows, row)) for version, row in found)
         title = outcome.label if outcome.group in ("Response", "Dose", "Infection and death") else _titled(outcome)
         difference = find_row(rows, outcome.name, run.versions[-1].version, ("difference",))
-        cards.append(Card(title, values, _difference_in_words(outcome, difference), _better(outcome, difference)))
+        says = " ".join(
+            part for part in (_difference_in_words(outcome, difference), _probably(rows, outcome, run)) if part
+        )
+        cards.append(Card(title, values, says, _edge(rows, outcome, run, difference)))
     return tuple(cards)
+
+
+def _headline(rows: Rows, row: Row | None) -> str:
+    """An estimate with the interval that matters: that of a large trial where there is an ensemble."""
+    if row is None:
+        return "not assessable"
+    large = predicted(rows, "large_trial", row.outcome, row.version)
+    if large is None:
+        return format_estimate(row)
+    return f"{points(large.value)} % (large trial {format_large(large)})"
+
+
+def _edge(rows: Rows, outcome: Outcome, run: Run, difference: Row | None) -> str:
+    """The edge of the card: over an ensemble a difference is one only where nearly all parameter sets agree."""
+    row = _probability(rows, outcome, run)
+    if row is None or row.value is None:
+        return _better(outcome, difference)
+    return "better" if row.value >= LEVEL else "worse" if row.value <= 1 - LEVEL else "same"
+
+
+def _probability(rows: Rows, outcome: Outcome, run: Run) -> Row | None:
+    row = predicted(rows, "probability_better", outcome.name, run.versions[-1].version)
+    return row if row is not None and row.reference == run.versions[0].version else None
+
+
+def _probably(rows: Rows, outcome: Outcome, run: Run) -> str:
+    """How probable it is that the last version does better than the first."""
+    row = _probability(rows, outcome, run)
+    if row is None or row.value is None:
+        return ""
+    return f"Better than {row.reference} with probability {format_probability(row)}, over the parameter sets."
 
 
 def _titled(outcome: Outcome) -> str:

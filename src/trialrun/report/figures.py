@@ -242,3 +242,30 @@ def draw_curves(curves: pl.DataFrame, versions: Sequence[str], title: str, last_
     band = base.mark_area(opacity=0.15, interpolate="step-after").encode(x=x, y="low:Q", y2="high:Q", color=color)
     line = base.mark_line(interpolate="step-after", strokeWidth=2).encode(x=x, y=y, color=color, strokeDash=dash)
     return draw_svg(alt.layer(band, line).properties(width=WIDTH, height=HEIGHT))
+
+
+def draw_order(
+    cells: pl.DataFrame, rows: Sequence[str], columns: Sequence[str], row_title: str | None, column_title: str | None
+) -> str:
+    """Probabilities as a picture with numbers: columns row, column, value (0 to 1, null: equal), says (percent).
+
+    One half is white; blue is more probable, orange less.
+    """
+    side = 46
+    x = alt.X("column:N").sort(list(columns)).title(column_title).axis(labelAngle=-30, labelLimit=130, orient="bottom")
+    y = alt.Y("row:N").sort(list(rows)).title(row_title).axis(labelLimit=230)
+    color = (
+        alt.Color("value:Q")
+        .scale(domain=[0, 0.5, 1], range=["#D55E00", "#ffffff", "#0072B2"])
+        .title("probability")
+        .legend(format=".0%", gradientLength=160, values=[0, 0.5, 1])
+    )
+    base = alt.Chart(cells).encode(x=x, y=y)
+    fields = base.mark_rect(stroke="#bbbbbb", strokeWidth=0.5).encode(color=color)
+    dark = (alt.datum.value > 0.85) | (alt.datum.value < 0.15)
+    numbers = base.mark_text(fontSize=12).encode(
+        text="says:N", color=alt.condition(dark, alt.value("#ffffff"), alt.value("#1b1f24"))
+    )
+    height = side * len(rows) if row_title is not None else 24 * len(rows)
+    width = side * len(columns) + (20 if row_title is not None else 60)
+    return draw_svg(alt.layer(fields, numbers).properties(width=width, height=height))

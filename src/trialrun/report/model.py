@@ -110,7 +110,8 @@ class Flow:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The whole page; `facts` is the provenance, also written into its head."""
+    """The whole page; `facts` is the provenance, also written into its head. `notices` stand above everything: what is
+    asked of the model here and was not fitted."""
 
     title: str
     subtitle: str
@@ -121,6 +122,7 @@ class Page:
     sections: tuple[Section, ...]
     glossary: tuple[tuple[str, str], ...]
     legend: tuple[tuple[str, str, str], ...] = field(default=())
+    notices: tuple[str, ...] = ()
 
 
 def rows_of(lines: Sequence[Sequence[Cell]]) -> tuple[tuple[Cell, ...], ...]:

@@ -11,11 +11,12 @@ import polars as pl
 from trialrun.analysis.estimates import MONTE_CARLO_ONLY
 from trialrun.analysis.outcomes import derive_outcomes, read_outcomes
 from trialrun.analysis.plan_file import PlanFile, read_plan_file
+from trialrun.analysis.prediction_text import describe_ensemble
 from trialrun.analysis.published import Published, read_published
 from trialrun.analysis.rows import Row
 from trialrun.analysis.run import Run, VersionInfo, published_file, read_tables
 from trialrun.analysis.summary import summarize_outcomes
-from trialrun.report import comparison, schedule, sections
+from trialrun.report import comparison, predictions, schedule, sections
 from trialrun.report.figures import COLORS
 from trialrun.report.model import Page, Section, Table, rows_of
 from trialrun.report.view import VersionView, derive_view
@@ -94,6 +95,8 @@ def make_page(
 ) -> Page:
     """The parts of the page in the order in which they are read; `signature` is the molecular signature's section."""
     parts = [
+        predictions.make_predictions(rows, run),
+        predictions.make_order(rows, run),
         _study(run),
         schedule.make_schedule(views),
         sections.make_doses(views),
@@ -103,6 +106,7 @@ def make_page(
         sections.make_response(views),
         signature,
         None if published is None else comparison.make_published(rows, run, published),
+        None if published is None else predictions.make_benchmarks(rows, run, published),
         _numbers(run, rows),
         _limits(run, published),
     ]
@@ -121,6 +125,7 @@ def make_page(
             (info.version, COLORS[place % len(COLORS)], ("solid", "dashed", "dotted")[place % 3])
             for place, info in enumerate(run.versions)
         ),
+        notices=run.notices,
     )
 
 
@@ -146,6 +151,7 @@ def _facts(run: Run) -> tuple[tuple[str, str], ...]:
         ("Participants in a trial", run.subjects),
         ("Trials", run.trials if run.virtual else None),
         ("Cycles", run.cycles),
+        ("Parameter sets", None if run.ensemble is None else describe_ensemble(run)),
         ("trialrun", run.program_version),
         ("Made on", run.made_on),
     ]
