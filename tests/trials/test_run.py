@@ -163,3 +163,13 @@ def test_trials_are_the_same_in_any_company(protocol: Protocol, chunk: int) -> N
     assert tabulate_trials(whole)[1:3].equals(tabulate_trials(part))
     assert tabulate_subjects(whole)[4:12].equals(tabulate_subjects(part))
     assert tabulate_trials(whole)["paused"].to_list() == [True, True, True, False]
+
+
+def test_two_harmed_before_enrolment_is_closed(protocol: Protocol) -> None:
+    # lysis of the first and of the second participant, both on day 54
+    happens = {0: [(40, LYSIS, 3.0)], 1: [(12, LYSIS, 1.0)]}
+    row = tabulate_trials(_run(protocol, happens)).row(0, named=True)
+    assert (row["pause_day"], row["harmed_before_pause"], row["first_two_harmed"]) == (54, 2, True)
+    # one day later, on the day of notice, before enrolment is closed on day 56
+    later = tabulate_trials(_run(protocol, {**happens, 1: [(13, LYSIS, 1.0)]}, notice=2)).row(0, named=True)
+    assert (later["pause_day"], later["halt_day"], later["harmed_before_pause"], later["pauses"]) == (54, 56, 2, 1)
