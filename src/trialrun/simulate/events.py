@@ -99,7 +99,8 @@ class Happenings:
         some = np.flatnonzero(self.here & (inflammation > 0.0))
         self.flare[:] = 0.0
         if some.size:
-            burden = self._biology.state("tissue")[some] / self._flare_burden[some]
+            # a clone killed to nearly nothing may end a day a rounding below zero
+            burden = np.maximum(self._biology.state("tissue")[some], 0.0) / self._flare_burden[some]
             score = inflammation[some] * burden ** p["flare_burden_power"][some]
             self.flare[some] = sum((score >= p[f"flare_{grade}"][some]).astype(np.float64) for grade in (1, 2, 3))
         worse = (self.flare > self._flare_worst) & (self.flare >= self._flare_told_from)
@@ -143,7 +144,8 @@ class Happenings:
         if new.size == 0:
             return []
         self._lysis_told[new] = self.lysis.worst[new]
-        return [Events(LYSIS, new, self.lysis.worst[new].copy(), self.lysis.since[new].copy())]
+        going_on = np.full(new.size, np.nan)
+        return [Events(LYSIS, new, self.lysis.worst[new].copy(), self.lysis.since[new].copy(), going_on)]
 
     def _give_up(self, day: int, dose: FloatArray, events: list[Events]) -> list[Ended]:
         """Treatment that ends by judgement: after a serious event, or for complaints that grow with the dose."""

@@ -138,14 +138,18 @@ class Laboratory:
         if test == "prior_systemic_therapy":
             return np.full(rows.size, float(self.population.line_of_therapy == "relapsed"))
         if test == "lymphocytes":
-            return self.biology.state("blood")[rows] / traits["blood_volume"][rows] + traits["normal_lymphocytes"][rows]
+            blood = np.maximum(self.biology.state("blood")[rows], 0.0)
+            return np.asarray(blood / traits["blood_volume"][rows] + traits["normal_lymphocytes"][rows])
         if test == "temperature":
             return traits["temperature"][rows] + self.fever[rows]
         return self._size(test, rows)
 
     def _size(self, test: str, rows: IntArray) -> FloatArray:
         traits = {name: self.subjects.traits[name][rows] for name in _SIZES}
-        inflammation, tissue = self.biology.state("inflammation")[rows], self.biology.state("tissue")[rows]
+        inflammation, tissue = (
+            self.biology.state("inflammation")[rows],
+            np.maximum(self.biology.state("tissue")[rows], 0.0),
+        )
         swollen = 1.0 + traits["swelling"] * inflammation / (1.0 + traits["swelling_saturation"] * inflammation)
         volume = tissue / traits["cell_density"] * swollen
         nodes = traits["node_fraction"] * volume

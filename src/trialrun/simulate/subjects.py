@@ -33,6 +33,7 @@ ENOUGH = (
     ("hemoglobin", "hemoglobin_needing_treatment"),
     ("platelets", "platelets_needing_treatment"),
 )
+LONGEST_DOUBLING = 36525.0  # days; nobody would call a count that doubles in a century growing
 MOST_TRIES = 500  # of drawing one subject that could be enrolled
 
 
@@ -233,8 +234,9 @@ def _derive_leukemia(v: dict[str, FloatArray]) -> None:
     growth = v["birth_rate"] - v["death_rate_tissue"]
     net = growth * (v["tissue_cells"] + v["marrow_cells"] * (1.0 - v["marrow_cells"] / v["marrow_capacity"]))
     rate = (net - v["death_rate_blood"] * v["blood_cells"]) / (outside + v["blood_cells"])
-    # lymphocytes double with the clone where it grows; where it does not there is no doubling time (missing)
-    v["doubling_time"] = np.where(rate > 0.0, np.log(2.0) / np.where(rate > 0.0, rate, 1.0), np.nan)
+    # lymphocytes double with the clone where it grows; where it hardly does there is no doubling time (missing)
+    grows = rate > np.log(2.0) / LONGEST_DOUBLING
+    v["doubling_time"] = np.where(grows, np.log(2.0) / np.where(grows, rate, 1.0), np.nan)
 
 
 def _derive_marrow(v: dict[str, FloatArray], male: BoolArray) -> None:
