@@ -12,15 +12,15 @@ from trialrun.engine.study import check_study
 from trialrun.engine.today import decide_on
 from trialrun.protocol import Protocol
 from trialrun.record import Record, read_record
-from trialrun.rehearse import Rehearsal, read_study_population, rehearse
+from trialrun.rehearse import Request, rehearse
 
 SUBJECTS = 6
 VERSIONS = ("original", "amendment-1")
 
 
-def _plan(protocol: Protocol, subjects: int, trials: int = 1, cycles: int = 4, versions: int = 2) -> Rehearsal:
-    population, file = read_study_population(protocol, None)
-    return Rehearsal(protocol, VERSIONS[:versions], population, file, subjects, trials, seed=3, cycles=cycles)
+def _plan(protocol: Protocol, subjects: int, trials: int = 1, cycles: int = 4, versions: int = 2) -> Request:
+    named = tuple((str(protocol.file), version) for version in VERSIONS[:versions])
+    return Request(named, None, subjects, trials, seed=3, cycles=cycles, ensemble=None)
 
 
 @pytest.fixture(scope="module")

@@ -146,7 +146,7 @@ def _check(source: YamlSource, read: CalibrationFile, arms: list[Arm]) -> list[P
             if trial not in read.trials:
                 at = source.location(("facts", name, "seen_in"))
                 problems.append(Problem("unknown-trial", "not one of the trials", trial, ", ".join(read.trials), at))
-        if not 0 <= fact.events or (fact.count == "subjects" and fact.events > fact.of):
+        if not fact.events >= 0 or (fact.count == "subjects" and fact.events > fact.of):
             at = source.location(("facts", name, "events"))
             problems.append(
                 Problem("impossible-count", "more events than subjects", str(fact.events), str(fact.of), at)

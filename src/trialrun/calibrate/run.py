@@ -52,7 +52,7 @@ def calibrate(file: Path, effort: Effort, work: Path, progress: Progress) -> tup
     calibration = read_calibration(file)
     folder = work / _name(calibration, effort)
     folder.mkdir(parents=True, exist_ok=True)
-    design = _WIDE * norm.ppf(qmc.Sobol(len(calibration.priors), seed=effort.seed).random(effort.design))
+    design: FloatArray = _WIDE * norm.ppf(qmc.Sobol(len(calibration.priors), seed=effort.seed).random(effort.design))
     events, assessed = _simulate(calibration, design, effort.few, effort, folder, "design", progress)
     emulator = _emulate(calibration, design, events, assessed)
     posterior = _sample(calibration, emulator, effort, progress)
@@ -191,13 +191,9 @@ def _weigh(
 ) -> FloatArray:
     """Importance weights (sets,): likelihood by direct simulation over that by the emulator that proposed the set."""
     rate = rates(events, assessed)
-    direct = sum(
-        (
-            log_likelihood(fact, rate[name], assessed[name], calibration.overdispersion)
-            for name, fact in calibration.facts.items()
-        ),
-        np.zeros(len(scores)),
-    )
+    direct = np.zeros(len(scores))
+    for name, fact in calibration.facts.items():
+        direct = direct + log_likelihood(fact, rate[name], assessed[name], calibration.overdispersion)
     logs = direct - _emulated(calibration, emulator, np.clip(scores, -3.5, 3.5))
     return np.asarray(np.exp(logs - logsumexp(logs)))
 
@@ -245,6 +241,7 @@ def _results(
             "published": fact.events / fact.of,
             "mean": float(weights @ rate[name]),
             "quantiles": quantiles(rate[name]),
+            "sensitivity": _sensitivity(emulator.coefficients[:, i], list(calibration.priors)),
             "emulator_error_log_odds": float(emulator.error[i]),
             "emulator_bias_log_odds": float(np.mean(to_odds(fact, rate[name]) - odds)),
         }
@@ -259,6 +256,22 @@ def _results(
             "shrinkage": 1.0 - sd**2,
         }
     return {"effective_sample_size": ensemble.effective_size, "facts": facts, "numbers": numbers}
+
+
+def _sensitivity(coefficients: FloatArray, names: list[str]) -> dict[str, list[float]]:
+    """First-order and total Sobol indices of each number, over the prior, of the emulated log-odds: exact for a quadratic of
+    independent standard normal scores (variances b^2 of a score, 2 b^2 of its square, b^2 of a product)."""
+    p = len(names)
+    rows, columns = np.triu_indices(p)
+    single, second = coefficients[1 : 1 + p] ** 2, coefficients[1 + p :] ** 2
+    own = single.copy()
+    np.add.at(own, rows[rows == columns], 2.0 * second[rows == columns])
+    shared = np.zeros(p)
+    mixed = rows != columns
+    np.add.at(shared, rows[mixed], second[mixed])
+    np.add.at(shared, columns[mixed], second[mixed])
+    whole = own.sum() + second[mixed].sum()
+    return {name: [float(own[i] / whole), float((own[i] + shared[i]) / whole)] for i, name in enumerate(names)}
 
 
 def write_results(results: dict[str, Any], file: Path) -> None:

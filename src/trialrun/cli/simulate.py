@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,8 +16,28 @@ from trialrun.vocab.problems import Problem, TrialrunError
 if TYPE_CHECKING:
     from trialrun.analysis.rows import Row
 
+
+class Place(StrEnum):
+    """Where chunks are simulated."""
+
+    here = "here"
+    dask = "dask"
+
+
+class Kept(StrEnum):
+    """What a run keeps."""
+
+    record = "record"
+    outcomes = "outcomes"
+
+
 Subjects = Annotated[int, typer.Option("--subjects", min=1, help="Virtual subjects of one trial.")]
-Trials = Annotated[int, typer.Option("--trials", min=1, help="How many such trials.")]
+Trials = Annotated[
+    int | None,
+    typer.Option(
+        "--trials", min=1, help="How many such trials; without it, over an ensemble, trials of 10 of the subjects."
+    ),
+]
 Seed = Annotated[
     int, typer.Option("--seed", min=0, help="Luck: the same seed gives the same subjects and the same bytes.")
 ]
@@ -23,6 +45,17 @@ Cycles = Annotated[int, typer.Option("--cycles", min=1, help="How many cycles to
 PopulationFile = Annotated[
     Path | None, typer.Option("--population", help="Population file; else population.yaml beside the protocol.")
 ]
+EnsembleFile = Annotated[
+    Path | None,
+    typer.Option("--ensemble", help="Parameter sets; else ensemble.parquet beside the population, where it is."),
+]
+OneSet = Annotated[bool, typer.Option("--one-set", help="Only the population file's own numbers, no ensemble.")]
+Workers = Annotated[int, typer.Option("--workers", min=1, help="Processes, or workers of a local Dask cluster.")]
+On = Annotated[Place, typer.Option("--on", help="Where chunks are simulated.")]
+Scheduler = Annotated[str | None, typer.Option("--scheduler", help="Address of a Dask scheduler, tcp://host:port.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with the same request that was interrupted.")]
+Keep = Annotated[Kept, typer.Option("--keep", help="The whole record, or outcomes only (for very many subjects).")]
+Chunk = Annotated[int, typer.Option("--chunk", min=1, help="Subjects simulated at once; results do not depend on it.")]
 Out = Annotated[Path, typer.Option("--out", help="Folder for the record (Parquet), the outcomes and the summary.")]
 Form = Annotated[Format, typer.Option("--format", help="text for people, json or csv for programs.")]
 
@@ -41,39 +74,66 @@ def simulate(
     ],
     out: Out,
     subjects: Subjects = 100,
-    trials: Trials = 1,
+    trials: Trials = None,
     seed: Seed = 1,
     cycles: Cycles = 12,
     population: PopulationFile = None,
+    ensemble: EnsembleFile = None,
+    one_set: OneSet = False,
+    workers: Workers = 1,
+    on: On = Place.here,
+    scheduler: Scheduler = None,
+    resume: Resume = False,
+    keep: Keep = Kept.record,
+    chunk: Chunk = 2048,
     format: Form = Format.text,  # noqa: A002
 ) -> None:
     """Conduct one version of a protocol on virtual subjects and write the record as if the trial had been run.
 
     The record has the tables of a real one (docs/reference/record.md), as Parquet; `trialrun report OUT` draws it. What
-    the virtual subjects are, and what is wrong with them, is in docs/simulate.md.
+    the virtual subjects are, and what is wrong with them, is in docs/simulate.md and docs/model.md.
 
     Example: `trialrun simulate studies/lenalidomide-cll@amendment-1 --subjects 25 --trials 40 --out out/amended`
     """
-    path, version = _split(protocol)
-    _rehearse([(path, version)], out, subjects, trials, seed, cycles, population, format)
+    settings = _Settings(workers, on, scheduler, resume, keep, chunk)
+    _rehearse(
+        [_split(protocol)],
+        out,
+        subjects,
+        trials,
+        seed,
+        cycles,
+        population,
+        None if one_set else str(ensemble or ""),
+        settings,
+        format,
+    )
 
 
 def compare(
-    protocols: Annotated[list[str], typer.Argument(help="PROTOCOL@VERSION, two or more of the same study.")],
+    protocols: Annotated[list[str], typer.Argument(help="PROTOCOL@VERSION, two or more; studies may differ.")],
     subjects: Subjects = 2000,
-    trials: Trials = 1,
+    trials: Trials = None,
     seed: Seed = 1,
     cycles: Cycles = 12,
     population: PopulationFile = None,
+    ensemble: EnsembleFile = None,
+    one_set: OneSet = False,
+    workers: Workers = 1,
+    on: On = Place.here,
+    scheduler: Scheduler = None,
+    resume: Resume = False,
+    keep: Keep = Kept.record,
+    chunk: Chunk = 2048,
     out: Out = Path("out/compare"),
     format: Form = Format.text,  # noqa: A002
 ) -> None:
-    """Conduct several versions on the same virtual subjects with the same luck, and compare them.
+    """Conduct several schedules on the same virtual subjects with the same luck, and compare them.
 
     Tumour lysis by both definitions and in both windows, flare, cytopenias, response, time to target dose, dose
-    intensity and discontinuation, each with its paired difference from the first version named; published numbers
-    stand beside.
-    Intervals are Monte Carlo only: they do not hold the uncertainty of the model's parameters.
+    intensity and discontinuation, each with its paired difference from the first one named; published numbers stand beside.
+    Over an ensemble, intervals hold the uncertainty of parameters, of trials and of sampling apart, and the probability
+    is told that one schedule is better than another. The people are those of the first protocol, or --population.
 
     Example: `trialrun compare studies/lenalidomide-cll@original studies/lenalidomide-cll@amendment-1 --subjects 2000`
     """
@@ -81,47 +141,65 @@ def compare(
     if len(named) < 2:
         message, right = "there is nothing to compare with", "two or more PROTOCOL@VERSION"
         raise TrialrunError(Problem("one-version", message, ", ".join(protocols), right))
-    _rehearse(named, out, subjects, trials, seed, cycles, population, format)
+    settings = _Settings(workers, on, scheduler, resume, keep, chunk)
+    _rehearse(
+        named,
+        out,
+        subjects,
+        trials,
+        seed,
+        cycles,
+        population,
+        None if one_set else str(ensemble or ""),
+        settings,
+        format,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Settings:
+    workers: int
+    on: Place
+    scheduler: str | None
+    resume: bool
+    keep: Kept
+    chunk: int
 
 
 def _rehearse(
     named: list[tuple[str, str | None]],
     out: Path,
     subjects: int,
-    trials: int,
+    trials: int | None,
     seed: int,
     cycles: int,
     population: Path | None,
+    ensemble: str | None,
+    settings: _Settings,
     form: Format,
 ) -> None:
     from rich.console import Console
     from rich.progress import Progress
 
-    from trialrun.protocol import read_protocol
-    from trialrun.rehearse import Rehearsal, read_study_population, rehearse
+    from trialrun.rehearse import Request, Where, read_rehearsal, rehearse
 
-    files = list(dict.fromkeys(path for path, _ in named))
-    if len(files) > 1:
-        raise TrialrunError(
-            Problem(
-                "several-studies",
-                "versions of one study are compared",
-                ", ".join(files),
-                "the same protocol file with @VERSION",
-            )
-        )
-    study = read_protocol(files[0])
-    versions = tuple(study.version(version).name for _, version in named)
-    if len(set(versions)) != len(versions):
-        raise TrialrunError(
-            Problem("version-twice", "a version is named twice", ", ".join(versions), "each version once")
-        )
-    people, file = read_study_population(study, population)
-    plan = Rehearsal(study, versions, people, file, subjects, trials, seed, cycles)
+    people = None if population is None else str(population)
+    request = Request(tuple(named), people, subjects, trials, seed, cycles, ensemble)
+    plan = read_rehearsal(request)
+    where = Where(settings.workers, settings.on is Place.dask, settings.scheduler)
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("virtual subjects", total=subjects * trials * len(versions))
-        rows = rehearse(plan, out, date.today(), progress=lambda n: bar.advance(task, n))
+        task = bar.add_task("virtual subjects", total=plan.total * len(plan.arms))
+        rows = rehearse(
+            request,
+            out,
+            date.today(),
+            chunk=settings.chunk,
+            progress=lambda n: bar.advance(task, n),
+            where=where,
+            resume=settings.resume,
+            keep_record=settings.keep is Kept.record,
+        )
     _print(rows, form, out)
 
 

@@ -1,0 +1,86 @@
+"""A part of a rehearsal: virtual subjects conducted under one arm, their record and outcomes, in memory."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from trialrun.analysis.outcomes import derive_outcomes
+from trialrun.analysis.versions import derive_version_info
+from trialrun.engine.conduct import Log, PlannedCalendar, conduct
+from trialrun.engine.entries import derive_tables
+from trialrun.engine.subjects import Subjects
+from trialrun.plan.calendar import Plan
+from trialrun.record.tables import schema
+from trialrun.simulate.clinic import VirtualClinic
+from trialrun.simulate.population import Population
+from trialrun.simulate.subjects import Numbers
+
+IntArray = NDArray[np.int64]
+
+
+def conduct_subjects(
+    population: Population,
+    plan: Plan,
+    cycles: int,
+    seed: int,
+    index: IntArray,
+    names: pl.Series,
+    numbers: Numbers | None = None,
+) -> dict[str, pl.DataFrame]:
+    """The record of the virtual subjects of these global indices (n,) under one version, called by these names (n,).
+
+    An index may stand more than once, with other `numbers` (see `draw_subjects`).
+    """
+    n = index.size
+    clinic = VirtualClinic(population, n, seed, index=index, numbers=numbers)
+    subjects = Subjects.fresh([plan], n)
+    subjects.age = clinic.age
+    subjects.consented[:] = 1
+    everyone = np.zeros(n, dtype=np.int64)
+    log = Log()
+    days = range(plan.first_day, cycles * plan.cycle_days + 1)
+    conduct([plan], lambda day: everyone, clinic, PlannedCalendar(), subjects, days, log)
+    # virtual subjects have no calendar of their own: all start on the day the version came into force
+    start = plan.version.date + timedelta(days=28)
+    tables = derive_tables(log, [plan], everyone, names, start)
+    tables["subjects"] = _people(names, clinic, start)
+    tables["consents"] = _consents(names, plan, start)
+    tables["approvals"] = _approvals(plan)
+    return tables
+
+
+def derive_subject_outcomes(
+    population: Population, plan: Plan, cycles: int, seed: int, index: IntArray, numbers: Numbers | None = None
+) -> pl.DataFrame:
+    """Outcomes of virtual subjects of these indices (n,), one row each in their order; nothing is kept on disk."""
+    names = pl.Series("subject", [f"S{i:07d}" for i in range(index.size)], dtype=pl.String)
+    tables = conduct_subjects(population, plan, cycles, seed, index, names, numbers)
+    return derive_outcomes(tables, derive_version_info(plan, cycles))
+
+
+def _fill(name: str, table: pl.DataFrame) -> pl.DataFrame:
+    columns = schema(name)
+    absent = [pl.lit(None, dtype=kind).alias(column) for column, kind in columns.items() if column not in table.columns]
+    return table.with_columns(absent).select([pl.col(column).cast(kind) for column, kind in columns.items()])
+
+
+def _people(names: pl.Series, clinic: VirtualClinic, start: date) -> pl.DataFrame:
+    born = pl.Series([start - timedelta(days=round(float(years) * 365.25)) for years in clinic.age], dtype=pl.Date)
+    sex = pl.Series(np.where(clinic.male, "M", "F"))
+    people = pl.DataFrame({"entry": names + "-S1", "subject": names, "sex": sex, "birth_date": born})
+    return _fill("subjects", people.with_columns(site=pl.lit("virtual")))
+
+
+def _consents(names: pl.Series, plan: Plan, start: date) -> pl.DataFrame:
+    consents = pl.DataFrame({"entry": names + "-I1", "subject": names})
+    when = pl.lit(start + timedelta(days=plan.first_day))
+    return _fill("consents", consents.with_columns(date=when, version=pl.lit(plan.version.name)))
+
+
+def _approvals(plan: Plan) -> pl.DataFrame:
+    line = {"entry": ["virtual-A1"], "site": ["virtual"], "date": [plan.version.date], "version": [plan.version.name]}
+    return _fill("approvals", pl.DataFrame(line))
