@@ -53,7 +53,8 @@ def _of_tables(version: Version, results: Iterable[CaseResult]) -> Iterator[Prob
         for name, row in zip(table.row_names, table.table.rows, strict=True):
             if name not in mine:
                 yield _missing(table.name, f"its row {name} decides", row.location)
-        if UNDETERMINED not in mine:
+        # a table that only has `otherwise` waits for nothing
+        if UNDETERMINED not in mine and len(table.row_names) > 1:
             yield _missing(table.name, "it is undetermined", table.location)
 
 
