@@ -129,7 +129,7 @@ def _between_trials(outcome: Outcome, version: str, treated: pl.DataFrame) -> It
         of_trial, what = pl.col(outcome.column).sum().cast(pl.Float64), outcome.unit
     else:
         return
-    per_trial = treated.group_by("trial").agg(of_trial.alias("it"))["it"].drop_nulls().to_numpy()
+    per_trial = treated.group_by("trial", maintain_order=True).agg(of_trial.alias("it"))["it"].drop_nulls().to_numpy()
     yield make_row(outcome, version, "between_trials", estimate_between_trials(per_trial), what)
 
 

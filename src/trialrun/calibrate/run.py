@@ -107,7 +107,8 @@ Task = tuple[str, FloatArray, int, int, str]
 def _each(tasks: list[Task], workers: int) -> Iterator[None]:
     if workers == 1:
         for task in tasks:
-            yield _one(task)
+            _one(task)
+            yield
         return
     # fresh processes: threads of the parent do not survive a fork
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
@@ -118,7 +119,7 @@ def _each(tasks: list[Task], workers: int) -> Iterator[None]:
 def _one(task: Task) -> None:
     file, scores, subjects, seed, target = task
     events, assessed = count_events(_read(file), scores, subjects, seed)
-    kept = {f"events/{name}": column for name, column in events.items()}
+    kept: dict[str, Any] = {f"events/{name}": column for name, column in events.items()}
     kept |= {f"assessed/{name}": column for name, column in assessed.items()}
     part = Path(target).with_suffix(".part.npz")
     np.savez(part, **kept)

@@ -30,8 +30,8 @@ class Drug:
     `absorption`, `elimination` and `effect` name rates per day (constants or daily values), `scale` turns the amount in
     the compartment into a concentration (an expression of constants). States `depot`, `central`, `effect_site` and
     `exposure` (running integral of the concentration) carry the prefix. `fast` are signals of the `concentration` and of
-    `effect_site`: they are averaged over each step so that their first three moments are kept. Where `rising` is above 0 at the start of a day (after
-    its dose), the day's steps are cut in two at once.
+    `effect_site`: they are averaged over each step so that their first three moments are kept. Where
+    `rising` is above 0 at the start of a day (after its dose), the day's steps are cut in two at once.
     """
 
     absorption: str
@@ -87,7 +87,8 @@ class Model:
     """Modules in the order of their influence, and how finely a day is cut.
 
     `grid` holds the lengths of the steps of a day, shorter after the dose; each is cut in two for a subject whose estimated
-    error is above `tolerance`, and so on, at most `doublings` times; `floor` is the size below which a state's error counts as absolute (units of the state).
+    error is above `tolerance`, and so on, at most `doublings` times;
+    `floor` is the size below which a state's error counts as absolute (units of the state).
     """
 
     name: str

@@ -140,9 +140,10 @@ _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
 
 def _row(node: ast.expr) -> int:
     """Where the row of `w[row + l]` begins."""
-    assert isinstance(node, ast.Subscript) and isinstance(node.slice, ast.BinOp)
-    assert isinstance(node.slice.left, ast.Constant) and isinstance(node.slice.left.value, int)
-    return node.slice.left.value
+    match node:
+        case ast.Subscript(slice=ast.BinOp(left=ast.Constant(value=int(row)))):
+            return row
+    raise ValueError(ast.dump(node))
 
 
 def write_ir(program: Program, width: int) -> str:
