@@ -7,6 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from trialrun.simulate.population import (
@@ -18,6 +19,8 @@ from trialrun.simulate.population import (
     Number,
     Population,
     Shift,
+    _check_model,
+    _check_spread,
     _nearest,
     _quantities,
     read_population,
@@ -62,7 +65,7 @@ def read_extension(source: YamlSource, file: Path) -> Population:
     for name, shift in said.shift.items():
         section, number = name.split(".", 1)
         old = changed[section][number]
-        value = shift.value if shift.value is not None else old.value * (shift.factor or 1.0) + (shift.add or 0.0)
+        value = float(shift.apply(np.array([old.value]))[0])
         new = {"value": value, "status": shift.status, "source": shift.source, "note": shift.note}
         plain = {**old.model_dump(), **new}
         for cut in ("low", "high"):
@@ -124,6 +127,8 @@ def _check(source: YamlSource, said: Extension, base: Population) -> Iterator[Pr
                 yield Problem(
                     "shifted-twice", "this number was shifted already", name, f"a shift of {said.extends} alone", at
                 )
+    yield from _check_spread(source, said.between_trials)
+    yield from _check_model(source, said.model or base.model, said.options)
     for name in said.enrolled:
         if name not in base.enrolled:
             at = source.location(("enrolled", name))

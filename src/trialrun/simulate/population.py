@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from trialrun.simulate.model.library import ALTERNATIVES, SHIPPED
 from trialrun.vocab.problems import Problem, TrialrunError
 from trialrun.vocab.tests import find_test
 from trialrun.vocab.yaml_source import Key, YamlSource, read_yaml, validate
@@ -271,6 +272,7 @@ def read_population(path: Path | str) -> Population:
         *_check_sources(source, population),
         *_check_tests(source, population),
         *_check_between(source, population),
+        *_check_model(source, population.model, population.options),
     ]
     if problems:
         raise TrialrunError(problems)
@@ -321,14 +323,33 @@ def _check_tests(source: YamlSource, population: Population) -> Iterator[Problem
 
 def _check_between(source: YamlSource, population: Population) -> Iterator[Problem]:
     known = population.numbers()
-    for name, between in population.between_trials.items():
+    for name in population.between_trials:
         at = source.location(("between_trials", name))
         if name not in known:
             yield Problem(
                 "unknown-number", "no number of the population has this name", name, _nearest(name, known), at
             )
+    yield from _check_spread(source, population.between_trials)
+
+
+def _check_spread(source: YamlSource, between_trials: Mapping[str, Between]) -> Iterator[Problem]:
+    for name, between in between_trials.items():
         if between.sd <= 0:
+            at = source.location(("between_trials", name))
             yield Problem("wrong-value", "what differs between trials has a spread", str(between.sd), "sd above 0", at)
+
+
+def _check_model(source: YamlSource, model: str, options: Mapping[str, str]) -> Iterator[Problem]:
+    """Names of a model and of its alternatives that ship; one's own model is looked for when subjects are drawn."""
+    if ":" not in model and model not in SHIPPED:
+        known = _nearest(model, dict.fromkeys(SHIPPED))
+        yield Problem("unknown-model", "no model has this name", model, known, source.location(("model",)))
+    for what, way in options.items():
+        at = source.location(("options", what))
+        if what not in ALTERNATIVES:
+            yield Problem("unknown-option", "no such alternative", what, _nearest(what, ALTERNATIVES), at)
+        elif way not in ALTERNATIVES[what]:
+            yield Problem("unknown-option", f"no such way of {what}", way, " or ".join(ALTERNATIVES[what]), at)
 
 
 def _nearest(name: str, known: Mapping[str, object]) -> str:

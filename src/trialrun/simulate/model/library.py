@@ -20,6 +20,7 @@ from trialrun.simulate.model.module import Model
 from trialrun.simulate.model.venetoclax import DIRECT, QUIET, TRAFFICKING_DIRECT
 from trialrun.vocab.problems import Problem, TrialrunError
 
+SHIPPED = ("lenalidomide-cll", "venetoclax-cll")
 # Structural alternatives of docs/simulate.md, the first of each is what holds unless a population file says otherwise.
 ALTERNATIVES: Mapping[str, tuple[str, ...]] = {
     "renal_clearance": ("additive", "power"),
