@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test lint docs bench oracle lock clean
+.PHONY: model-report demo test lint docs bench oracle lock clean
 
 demo: $(READY)
 	$(BIN)/python examples/demo.py
@@ -19,6 +19,9 @@ lint: $(READY)
 
 docs: $(READY)
 	$(BIN)/python docs/generate.py
+
+model-report: $(READY)
+	$(BIN)/python docs/model_report.py
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks
