@@ -40,7 +40,10 @@ def main() -> None:
     for section in SECTIONS:
         numbers = list(getattr(population, section).values())
         if numbers:
-            counts = [sum(item.status == status for item in numbers) for status in ("published", "derived", "tuned", "assumed")]
+            counts = [
+                sum(item.status == status for item in numbers)
+                for status in ("published", "derived", "tuned", "assumed")
+            ]
             lines.append(f"| {section} | {len(numbers)} | " + " | ".join(map(str, counts)) + " |")
     lines += [
         "",
@@ -72,7 +75,9 @@ def main() -> None:
     ]
     for name, fact in results["facts"].items():
         top = sorted(fact["sensitivity"].items(), key=lambda item: -item[1][1])[:3]
-        lines.append(f"| {name} | " + " | ".join(f"{number} {one:.2f} / {total:.2f}" for number, (one, total) in top) + " |")
+        lines.append(
+            f"| {name} | " + " | ".join(f"{number} {one:.2f} / {total:.2f}" for number, (one, total) in top) + " |"
+        )
     lines += [
         "",
         "## Identifiability",
