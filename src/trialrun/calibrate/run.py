@@ -249,7 +249,7 @@ def _results(
     numbers = {}
     for i, (name, prior) in enumerate(calibration.priors.items()):
         mean = float(weights @ scores[:, i])
-        sd = float(np.sqrt(max(weights @ (scores[:, i] - mean) ** 2, 0.0)))
+        sd = float(max(float(weights @ (scores[:, i] - mean) ** 2), 0.0) ** 0.5)
         numbers[name] = {
             "prior_median": prior.median,
             "prior": [float(prior.value(np.array([z]))[0]) for z in (-1.96, 1.96)],
