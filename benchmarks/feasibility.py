@@ -83,7 +83,8 @@ def run(population: Population, schedule: Schedule, n: int) -> dict[str, str]:
             "allopurinol": np.full(n, -3 <= day - 1 < schedule.allopurinol),
             "hydration": np.full(n, -1 <= day - 1 <= 13),
         }
-        observed = clinic.observe(Moment(day, {}), Orders(dose, protect, here))
+        clinic.live(day, Orders(dose, protect, here))
+        observed = clinic.observe(Moment(day, {}))
         fevers += sum(event.rows.size for event in observed.events if event.term == "febrile_neutropenia")
         septic += sum(int((event.grade == 4).sum()) for event in observed.events if event.term == "infection")
         for ended in observed.ended:

@@ -31,15 +31,16 @@ class Scripted:
         self.missed = missed or {}
         self._last: int | None = None
 
-    def observe(self, moment: Moment, orders: Orders) -> Observed:
-        exposures = []
-        if self._last is not None and self._last >= 0:
-            rows = np.flatnonzero(orders.dose > 0)
-            dose = orders.dose[rows].copy()
-            dose[np.isin(rows, self.missed.get(self._last, []))] = 0.0
-            if rows.size:
-                exposures.append(Exposures(self._last, rows, dose))
-        self._last = moment.day
+    def live(self, day: int, orders: Orders) -> tuple[Exposures, ...]:
+        last, self._last = self._last, day
+        if last is None or last < 0:
+            return ()
+        rows = np.flatnonzero((orders.dose > 0) | orders.held)
+        dose = orders.dose[rows].copy()
+        dose[np.isin(rows, self.missed.get(last, []))] = 0.0
+        return (Exposures(last, rows, dose),) if rows.size else ()
+
+    def observe(self, moment: Moment) -> Observed:
         findings = []
         for test, due in moment.due.items():
             if test == "adverse_events":
@@ -53,7 +54,7 @@ class Scripted:
             Events(term, np.array([row]), np.array([grade]), np.array([float(moment.day)]))
             for term, row, grade in self.events.get(moment.day, [])
         ]
-        return Observed(tuple(findings), tuple(events), tuple(exposures))
+        return Observed(tuple(findings), tuple(events))
 
 
 def run(plan: Plan, source: Scripted, days: int) -> tuple[Subjects, Log]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -125,12 +127,35 @@ def test_one_subject_is_the_same_alone_and_in_a_crowd(original: Plan) -> None:
 
 def test_the_order_of_a_moments_findings_does_not_matter(original: Plan) -> None:
     class Reversed(Scripted):
-        def observe(self, moment, orders):  # type: ignore[no-untyped-def]
-            seen = super().observe(moment, orders)
-            return type(seen)(seen.findings[::-1], seen.events, seen.exposures, seen.ended)
+        def observe(self, moment):  # type: ignore[no-untyped-def]
+            seen = super().observe(moment)
+            return replace(seen, findings=seen.findings[::-1])
 
     rng = np.random.default_rng(8)
     values = {(day, "neutrophils"): rng.lognormal(0.0, 0.8, 20) for day in range(-14, 85)}
     _, forwards = run(original, Scripted(20, values), 85)
     _, backwards = run(original, Reversed(20, values), 85)
     assert (doses(forwards, 20, 85) == doses(backwards, 20, 85)).all()
+
+
+def test_a_visit_on_the_second_day_of_a_cycle_takes_place_after_its_first_dose(amended: Plan) -> None:
+    source = Scripted(2, {(56, "neutrophils"): np.array([3.0, 0.4])})  # the second subject's cycle 3 waits a week
+    _, log = run(amended, source, 85)
+    held = {
+        name: [(day, rows.tolist()) for day, visit, rows in log.visits if visit == name] for name in ("day_2", "day_4")
+    }
+    assert held["day_2"] == [(1, [0, 1]), (29, [0, 1]), (57, [0]), (64, [1])]
+    assert held["day_4"] == [(3, [0, 1]), (31, [0, 1]), (59, [0]), (66, [1])]
+    assert doses(log, 2, 85)[1, [56, 62, 63]].tolist() == [0.0, 0.0, 2.5]
+
+
+def test_a_first_dose_that_is_missed_moves_the_second_day(amended: Plan) -> None:
+    _, log = run(amended, Scripted(1, missed={0: [0], 1: [0]}), 28)
+    assert [day for day, visit, _ in log.visits if visit == "day_2"] == [3]
+
+
+def test_held_days_count_as_days_off_until_the_drug_is_taken_again(original: Plan) -> None:
+    results = {(14, "neutrophils"): np.array([0.4])}
+    subjects, log = run(original, Scripted(1, results), 20)
+    assert dict(acts(log, 0))[14] == "hold"
+    assert subjects.dosing.off_unplanned.tolist() == [5], "days 14 to 18; today is not over"

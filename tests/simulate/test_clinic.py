@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -51,7 +51,8 @@ def conduct(
     orders = Orders(np.zeros(n), {}, here.copy())
     for day in range(first, last + 1):
         asked = {name: np.full(n, True) for name in (*tests, "adverse_events")} if day % every == 0 else {}
-        observed = clinic.observe(Moment(day, asked), orders)
+        taken = clinic.live(day, orders)
+        observed = replace(clinic.observe(Moment(day, asked)), exposures=taken)
         trial.seen.append((day, observed))
         for ended in observed.ended:
             here[ended.rows] = False
@@ -250,9 +251,21 @@ def test_clinical_lysis_is_laboratory_lysis_with_a_rise_of_creatinine(population
 )
 def test_what_cannot_be_answered_is_refused(population: Population, moment: Moment, orders: Orders, said: str) -> None:
     clinic = VirtualClinic(population, 4, 1)
-    clinic.observe(Moment(1, {}), Orders(np.zeros(4), {}, np.ones(4, dtype=np.bool_)))
+    clinic.live(1, Orders(np.zeros(4), {}, np.ones(4, dtype=np.bool_)))
     with pytest.raises(TrialrunError, match=said):
-        clinic.observe(moment, orders)
+        _ask(clinic, moment, orders)
+
+
+def test_a_moment_is_observed_on_the_day_that_was_lived_to(population: Population) -> None:
+    clinic = VirtualClinic(population, 4, 1)
+    clinic.live(1, Orders(np.zeros(4), {}, np.ones(4, dtype=np.bool_)))
+    with pytest.raises(TrialrunError, match="day 1, to which"):
+        clinic.observe(Moment(2, {}))
+
+
+def _ask(clinic: VirtualClinic, moment: Moment, orders: Orders) -> None:
+    clinic.live(moment.day, orders)
+    clinic.observe(moment)
 
 
 @pytest.mark.parametrize(("n", "first", "threads"), [(0, 0, 1), (3, -1, 1), (3, 0, 0)])

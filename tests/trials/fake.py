@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from engine.scripted import Scripted
-from trialrun.engine.source import Ended, IntArray, Moment, Observed, Orders
+from trialrun.engine.source import Ended, IntArray, Moment, Observed
 from trialrun.plan.calendar import plan_version
 from trialrun.protocol import Protocol
 from trialrun.simulate.population import Number
@@ -30,8 +30,8 @@ class FakeClinic(Scripted):
         self.age = np.full(index.size, 60.0)
         self.male = np.ones(index.size, dtype=np.bool_)
 
-    def observe(self, moment: Moment, orders: Orders) -> Observed:
-        seen = super().observe(moment, orders)
+    def observe(self, moment: Moment) -> Observed:
+        seen = super().observe(moment)
         seen = replace(seen, events=tuple(replace(item, end=np.array([np.nan])) for item in seen.events))
         dead = [row for _, row, grade in self.events.get(moment.day, []) if grade == 5.0]
         if not dead:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from trialrun.engine.decide import GIVING, Decisions, apply_decisions, decide
 from trialrun.engine.respond import update_response
 from trialrun.engine.source import BoolArray, FloatArray, IntArray, Moment, Observed, Orders, Source
-from trialrun.engine.subjects import Subjects, apply_observed, set_states
+from trialrun.engine.subjects import Subjects, apply_exposures, apply_observed, set_states
 from trialrun.plan.calendar import Plan, Visit
 from trialrun.rules import TRUE, Columns, evaluate
 
@@ -31,7 +31,7 @@ class Log:
     visits: list[tuple[int, str, IntArray]] = field(default_factory=list)
     treatments: list[tuple[int, str, IntArray, BoolArray]] = field(default_factory=list)
     deviations: list[tuple[int, IntArray]] = field(default_factory=list)
-    planned: list[tuple[int, BoolArray]] = field(default_factory=list)
+    held: list[tuple[int, IntArray]] = field(default_factory=list)
 
 
 VisitOf = tuple[int, Visit, IntArray]  # index of the plan, the visit, the subjects (m,) who have it
@@ -66,12 +66,14 @@ def conduct(
     orders = Orders(np.zeros(subjects.n), {}, subjects.followed)
     for day in days:
         holds = which(day)
-        visits = calendar.visits(plans, holds, subjects, day)
-        observed = source.observe(Moment(day, _due(visits, subjects.n)), orders)
-        against = apply_observed(subjects, plans, which, day, observed)
+        taken = source.live(day, orders)
+        against = apply_exposures(subjects, plans, which, taken)
         if against.size:
             log.deviations.append((day, against))
-        log.observed.append((day, observed))
+        visits = calendar.visits(plans, holds, subjects, day)
+        observed = source.observe(Moment(day, _due(visits, subjects.n)))
+        apply_observed(subjects, day, observed)
+        log.observed.append((day, replace(observed, exposures=taken)))
         deciding = np.zeros(subjects.n, dtype=np.bool_)
         for index, visit, rows in visits:
             there = rows[subjects.followed[rows]]
@@ -91,8 +93,9 @@ def conduct(
             if treated.size:
                 _order_treatments(subjects, plan, day, treated, orders, log)
         orders.on_study = subjects.followed
-        orders.dose, planned = _doses(plans, holds, subjects, day)
-        log.planned.append((day, planned))
+        orders.dose, orders.held = _doses(plans, holds, subjects, day)
+        if orders.held.any():
+            log.held.append((day, np.flatnonzero(orders.held)))
 
 
 def _decide_and_apply(subjects: Subjects, plan: Plan, day: int, rows: IntArray, early: int, log: Log) -> None:
@@ -178,20 +181,20 @@ def _order_treatments(subjects: Subjects, plan: Plan, day: int, rows: IntArray, 
 
 
 def _doses(plans: Sequence[Plan], which: IntArray, subjects: Subjects, day: int) -> tuple[FloatArray, BoolArray]:
-    """The dose ordered for today (n,) and whether the plan has a dose today (n,).
+    """The dose ordered for today (n,), and whether one is held today (n,).
 
-    Ordered is the decided level on a dosing day of a cycle that was cleared, else 0; planned says the same of the
-    calendar alone, so that the difference is a dose held.
+    Ordered is the decided level on a dosing day of a cycle that was cleared, else 0; on a dosing day of the calendar
+    alone it is held.
     """
     dosing = subjects.dosing
     dose = np.zeros(subjects.n)
-    planned = np.zeros(subjects.n, dtype=np.bool_)
+    held = np.zeros(subjects.n, dtype=np.bool_)
     if day < 0:
-        return dose, planned
+        return dose, held
     for index, plan in enumerate(plans):
         cycle, cycle_day = dosing.clock(plan, day)
         here = (which == index) & subjects.followed & dosing.active & dosing.on_dosing_day(plan, cycle_day)
-        planned |= here
         gives = here & ~dosing.held & (cycle <= subjects.cleared)
         dose[gives] = dosing.ordered[gives]
-    return dose, planned
+        held |= here & ~gives
+    return dose, held

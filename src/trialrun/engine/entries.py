@@ -121,23 +121,14 @@ def _findings(log: Log, visits: pl.DataFrame) -> pl.DataFrame:
 def _exposures(log: Log, plans: Sequence[Plan], which: IntArray) -> pl.DataFrame:
     """Runs of days with the same dose, one line each; planned dosing days without drug are lines with dose 0."""
     columns: dict[str, list[np.ndarray]] = {"row": [], "day": [], "dose": [], "held": []}
-    held_on = {day: planned.copy() for day, planned in log.planned}
+    held_on = dict(log.held)
+    nobody = np.zeros(0, dtype=np.int64)
     for _, observed in log.observed:
         for item in observed.exposures:
             columns["row"].append(item.rows)
             columns["day"].append(np.full(item.rows.shape, item.day))
             columns["dose"].append(item.dose)
-            columns["held"].append(np.zeros(item.rows.shape, dtype=np.bool_))
-            if item.day in held_on:
-                held_on[item.day][item.rows] = False
-    # the doses of the last day were ordered and not yet seen to be taken
-    last = max(held_on, default=0)
-    for day, held in held_on.items():
-        rows = np.flatnonzero(held) if day < last else np.zeros(0, dtype=np.int64)
-        columns["row"].append(rows)
-        columns["day"].append(np.full(rows.shape, day))
-        columns["dose"].append(np.zeros(rows.shape))
-        columns["held"].append(np.ones(rows.shape, dtype=np.bool_))
+            columns["held"].append(np.isin(item.rows, held_on.get(item.day, nobody), assume_unique=True))
     days = _frame(columns, {"row": _WHOLE, "day": _WHOLE, "dose": _REAL, "held": pl.Boolean()}).sort("row", "day")
     new = (
         (pl.col("row") != pl.col("row").shift(1))

@@ -129,13 +129,17 @@ class RecordedSource:
         self._subject = subject
         self._given_to = -(10**6)
 
-    def observe(self, moment: Moment, orders: Orders) -> Observed:
-        """Entries of this day, and the exposures since the last moment."""
+    def live(self, day: int, orders: Orders) -> tuple[Exposures, ...]:
+        """The exposures since the last moment."""
+        since = range(self._given_to + 1, day)
+        return tuple(
+            Exposures(past, _ONE, np.array([dose])) for past, dose in self._subject.doses.items() if past in since
+        )
+
+    def observe(self, moment: Moment) -> Observed:
+        """Entries of this day, and the ends of treatment since the last moment."""
         subject, day = self._subject, moment.day
         since = range(self._given_to + 1, day)
-        exposures = tuple(
-            Exposures(past, _ONE, np.array([dose])) for past, dose in subject.doses.items() if past in since
-        )
         # treatment that is discontinued on a day is so by that day's decision: it counts from the next moment on
         stopped = [
             Ended(_STOPPED, row["reason"] or "", _ONE, np.array([float(past)]))
@@ -149,7 +153,7 @@ class RecordedSource:
             if row["event"] in _LEFT
         ]
         self._given_to = day - 1
-        return Observed(tuple(self._findings(day)), tuple(self._events(day)), exposures, (*stopped, *left))
+        return Observed(tuple(self._findings(day)), tuple(self._events(day)), ended=(*stopped, *left))
 
     def _findings(self, day: int) -> list[Findings]:
         def column(value: float | None) -> np.ndarray:

@@ -77,7 +77,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What was seen since the last moment and at this one."""
+    """What was seen since the last moment and at this one; `exposures` are those that were lived through before it."""
 
     findings: tuple[Findings, ...] = ()
     events: tuple[Events, ...] = ()
@@ -88,16 +88,26 @@ class Observed:
 @dataclass(slots=True)
 class Orders:
     """What is prescribed until the next moment: `dose` (n,) mg of the study drug a day (0 = none), `treatments` by
-    name (n,) whether the co-medication is to be taken, `on_study` (n,) whether the subject is still followed."""
+    name (n,) whether the co-medication is to be taken, `on_study` (n,) whether the subject is still followed, `held`
+    (n,) whether the calendar has a dose that is not to be taken (empty: nobody's)."""
 
     dose: FloatArray
     treatments: Mapping[str, BoolArray] = field(default_factory=lambda: MappingProxyType({}))
     on_study: BoolArray = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
+    held: BoolArray = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
 
 
 class Source(Protocol):
-    """Answers what was observed. `orders` are those that held from the last moment until this one."""
+    """Answers what was taken, then what was observed: which visits fall due may hang on yesterday's dose.
 
-    def observe(self, moment: Moment, orders: Orders) -> Observed:
-        """Everything seen after the last moment's dose up to and including this moment, before its dose."""
+    `orders` are those that held from the last moment until this one.
+    """
+
+    def live(self, day: int, orders: Orders) -> tuple[Exposures, ...]:
+        """Live from the last moment to this day, before its dose: the doses really taken meanwhile."""
+        ...
+
+    def observe(self, moment: Moment) -> Observed:
+        """Everything else seen after the last moment's dose up to and including this moment, before its dose; the day
+        is the one that was lived to."""
         ...

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from trialrun.engine.source import BoolArray, FloatArray, IntArray, Observed
+from trialrun.engine.source import BoolArray, Exposures, FloatArray, IntArray, Observed
 from trialrun.plan.calendar import Plan
 from trialrun.plan.dosing import NEVER, Dosing
 from trialrun.plan.states import clock_states
@@ -79,17 +79,17 @@ class Subjects:
         return np.asarray(self.left == NEVER, dtype=np.bool_)
 
 
-def apply_observed(
-    subjects: Subjects, plans: Sequence[Plan], which: Callable[[int], IntArray], day: int, observed: Observed
+def apply_exposures(
+    subjects: Subjects, plans: Sequence[Plan], which: Callable[[int], IntArray], taken: Iterable[Exposures]
 ) -> IntArray:
-    """Book what was seen up to `day`; returns the rows whose dose went against a hold (deviations).
+    """Book doses in order of their days; returns the rows whose dose went against a hold (deviations).
 
     `which(day)` (n,) is the plan that held on the day of a dose. A dose of NaN is not known: it counts where the
     calendar has a dose.
     """
     against: list[IntArray] = []
     dosing = subjects.dosing
-    for exposures in observed.exposures:
+    for exposures in taken:
         held_then = which(exposures.day)
         for index, plan in enumerate(plans):
             mine = held_then[exposures.rows] == index
@@ -115,19 +115,24 @@ def apply_observed(
                 dosing.hold_row[broken] = -1
                 dosing.held_since[broken] = NEVER
                 against.append(broken)
+    return np.concatenate(against) if against else np.zeros(0, dtype=np.int64)
+
+
+def apply_observed(subjects: Subjects, day: int, observed: Observed) -> None:
+    """Book what else was seen up to `day`: results, events, the ends of treatment and of the study."""
     subjects.current = {}
     for findings in observed.findings:
         _book_findings(subjects, day, findings.test, findings.rows, findings.values, findings.low, findings.high)
     for events in observed.events:
         end = events.end if events.end is not None else np.full(events.rows.shape, float(day))
         subjects.history.event(events.term, events.rows, events.day, events.grade, end)
+    last_day = subjects.dosing.ended
     for ended in observed.ended:
         going = subjects.left[ended.rows] == NEVER
         rows, on = ended.rows[going], ended.day[going].astype(np.int64)
         if ended.event != "treatment discontinued":
             subjects.left[rows] = day
-        dosing.ended[rows] = np.where(dosing.ended[rows] == NEVER, on, dosing.ended[rows])
-    return np.concatenate(against) if against else np.zeros(0, dtype=np.int64)
+        last_day[rows] = np.where(last_day[rows] == NEVER, on, last_day[rows])
 
 
 def _book_findings(

@@ -57,6 +57,8 @@ class VirtualClinic:
         self._missed = conduct_numbers(population, n, numbers)["missed_dose"]
         self._dose = np.zeros(n)
         self._day: int | None = None
+        self._events: list[Events] = []
+        self._ended: list[Ended] = []
 
     @property
     def n(self) -> int:
@@ -73,47 +75,59 @@ class VirtualClinic:
         """Sex: True for men, (n,)."""
         return self.subjects.male
 
-    def observe(self, moment: Moment, orders: Orders) -> Observed:
-        """Live from the last moment to this one under `orders`, then do what is due before today's dose.
+    def live(self, day: int, orders: Orders) -> tuple[Exposures, ...]:
+        """Live from the last moment to this day under `orders`: the doses taken, 0 where one was held or missed.
 
         The disease stands still before day 0; allopurinol, hydration and rasburicase act from the day they are taken.
-        TrialrunError when days do not ascend, an array has the wrong length, or a test cannot be measured.
+        TrialrunError when days do not ascend or an array has the wrong length.
         """
-        self._check(moment, orders)
+        if self._day is not None and day <= self._day:
+            expected = f"a day after {self._day}"
+            raise TrialrunError(Problem("day-order", "moments must ascend", f"day {day}", expected))
+        held = {"held": orders.held} if orders.held.size else {}
+        self._check({"dose": orders.dose, "on_study": orders.on_study, **held, **orders.treatments})
+        if not np.all(orders.dose >= 0.0):
+            raise TrialrunError(Problem("wrong-dose", "a dose must be 0 or more", "a negative or missing dose"))
         exposures: list[Exposures] = []
-        events: list[Events] = []
-        ended: list[Ended] = []
-        for day in range(moment.day if self._day is None else self._day, moment.day):
-            taken = self._live(day, orders)
+        for past in range(day if self._day is None else self._day, day):
+            taken = self._live(past, orders)
             if taken is not None:
                 exposures.append(taken)
-            if day >= 0:
-                told, left = self._happenings.leave(day + 1, orders.on_study)
-                new, given_up = self._happenings.happen(day + 1, self._dose)
-                events += [*told, *new]
-                ended += [*left, *given_up]
-        self._day = moment.day
+            if past >= 0:
+                told, left = self._happenings.leave(past + 1, orders.on_study)
+                new, given_up = self._happenings.happen(past + 1, self._dose)
+                self._events += [*told, *new]
+                self._ended += [*left, *given_up]
+        self._day = day
+        return tuple(exposures)
+
+    def observe(self, moment: Moment) -> Observed:
+        """What became known while living to this day, and what is due on it before its dose.
+
+        TrialrunError for another day than the one that was lived to, an array of the wrong length, or a test that
+        cannot be measured.
+        """
+        if moment.day != self._day:
+            expected = f"day {self._day}, to which the subjects lived"
+            raise TrialrunError(Problem("day-order", "a moment is observed on its day", f"day {moment.day}", expected))
+        self._check(moment.due)
         asked = moment.due.get("adverse_events")
         if asked is not None:
-            events.extend(self._happenings.ask(moment.day, asked))
+            self._events += self._happenings.ask(moment.day, asked)
         self._laboratory.fever = self._happenings.fever(moment.day)
         findings = find_due(self._laboratory, moment.due, self._happenings.here, moment.day)
-        return Observed(tuple(findings), tuple(events), tuple(exposures), tuple(ended))
+        events, ended = tuple(self._events), tuple(self._ended)
+        self._events, self._ended = [], []
+        return Observed(tuple(findings), events, ended=ended)
 
-    def _check(self, moment: Moment, orders: Orders) -> None:
-        if self._day is not None and moment.day <= self._day:
-            expected = f"a day after {self._day}"
-            raise TrialrunError(Problem("day-order", "moments must ascend", f"day {moment.day}", expected))
-        arrays = {"dose": orders.dose, "on_study": orders.on_study, **orders.treatments, **moment.due}
+    def _check(self, arrays: Mapping[str, BoolArray | FloatArray]) -> None:
         for name, array in arrays.items():
             if array.shape != (self.n,):
                 found = f"{name} of shape {array.shape}"
                 raise TrialrunError(Problem("wrong-length", "one value for each subject", found, f"({self.n},)"))
-        if not np.all(orders.dose >= 0.0):
-            raise TrialrunError(Problem("wrong-dose", "a dose must be 0 or more", "a negative or missing dose"))
 
     def _live(self, day: int, orders: Orders) -> Exposures | None:
-        """One day from its dose on; the doses taken, or None where nobody was prescribed one."""
+        """One day from its dose on; the doses taken, or None where the calendar has one for nobody."""
         follows = self._happenings.here & orders.on_study
         treatments = {
             name: (orders.treatments[name] & follows).astype(np.float64)
@@ -132,6 +146,8 @@ class VirtualClinic:
         self._dose = dose
         treatments["hydration"] = self._happenings.hydration(day, treatments.get("hydration", np.zeros(self.n)))
         self._biology.advance_day(dose, treatments)
+        if orders.held.any():
+            rows = np.flatnonzero(follows & ((orders.dose > 0.0) | orders.held))
         return Exposures(day, rows, dose[rows]) if rows.size else None
 
     def truth(self) -> Mapping[str, FloatArray]:

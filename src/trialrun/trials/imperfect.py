@@ -8,7 +8,18 @@ from dataclasses import replace
 import numpy as np
 
 from trialrun.engine.conduct import Calendar, VisitOf
-from trialrun.engine.source import BoolArray, Ended, Events, FloatArray, IntArray, Moment, Observed, Orders, Source
+from trialrun.engine.source import (
+    BoolArray,
+    Ended,
+    Events,
+    Exposures,
+    FloatArray,
+    IntArray,
+    Moment,
+    Observed,
+    Orders,
+    Source,
+)
 from trialrun.engine.subjects import Subjects
 from trialrun.plan.calendar import Plan
 from trialrun.simulate.luck import draw_uniform
@@ -38,22 +49,28 @@ class ImperfectSource:
         hazard = conduct.value("other_deaths.rate") / _DAYS_A_YEAR
         luck = draw_uniform(seed, "trial.other_death", index)
         self._dies = np.ceil(-np.log(luck) / hazard) if hazard > 0 else np.full(index.size, np.inf)
+        self._on_study = np.ones(index.size, dtype=np.bool_)
         self._waiting: list[tuple[Events, FloatArray]] = []  # events and the day each is reported
 
-    def observe(self, moment: Moment, orders: Orders) -> Observed:
+    def live(self, day: int, orders: Orders) -> tuple[Exposures, ...]:
+        """As the source does: what is imperfect is what the site learns of it."""
+        self._on_study = orders.on_study
+        return self._source.live(day, orders)
+
+    def observe(self, moment: Moment) -> Observed:
         """What the site learns at this moment."""
         day = moment.day
-        dies = orders.on_study & (self._dies <= day)
+        dies = self._on_study & (self._dies <= day)
         if dies.any():
             moment = replace(moment, due={name: due & ~dies for name, due in moment.due.items()})
-        seen = self._source.observe(moment, orders)
+        seen = self._source.observe(moment)
         ended = list(seen.ended)
         for item in seen.ended:
             if item.event != "treatment discontinued":
                 dies[item.rows] = False
         if dies.any():
             ended.append(_ended("death", OTHER_DEATH, np.flatnonzero(dies), day))
-        stopped = np.flatnonzero(orders.on_study & self._subjects.dosing.active & (self._stop == day))
+        stopped = np.flatnonzero(self._on_study & self._subjects.dosing.active & (self._stop == day))
         if stopped.size:
             ended.append(_ended("treatment discontinued", STUDY_STOPPED, stopped, day))
         return replace(seen, events=self._reported(day, seen.events, moment), ended=tuple(ended))
