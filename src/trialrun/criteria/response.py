@@ -93,8 +93,10 @@ def assess_response(standard: str, baseline: Findings, current: Findings, best: 
     `best` holds the findings at best response (2018 measures growth from there too). Sources: `data/cll_response.csv`.
     """
     now, before = Items(current), Items(baseline)
-    length = max(now.length, before.length)
-    now, before = Items(current, length), Items(baseline, length)
+    if now.length != before.length:
+        length = max(now.length, before.length)
+        now, before = Items(current, length), Items(baseline, length)
+    length = now.length
     peak = Items(best, length) if best is not None else None
     view = View(standard, now, before, peak)
     rows = {row: view.holds(row) for part in ("CR", "PR") for row in select("cll_response", standard, part)}

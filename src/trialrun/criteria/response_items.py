@@ -70,6 +70,7 @@ COLUMNS: Mapping[str, tuple[str | None, str]] = MappingProxyType(
 )
 
 Findings = Mapping[str, ArrayLike]
+_NO_NUMBER, _NO_TRUTH = np.array([np.nan]), np.array([UNKNOWN])
 
 
 class Items:
@@ -83,6 +84,8 @@ class Items:
             )
         self.numbers: dict[str, Numbers] = {}
         self.truths: dict[str, Truths] = {}
+        self._wide_numbers: dict[str, Numbers] = {}
+        self._wide_truths: dict[str, Truths] = {}
         for name, column in findings.items():
             if COLUMNS[name][0] is None:
                 self.truths[name] = as_truths(column)
@@ -97,11 +100,19 @@ class Items:
 
     def number(self, name: str) -> Numbers:
         """The column (NaN = unknown)."""
-        return np.broadcast_to(self.numbers.get(name, np.array([np.nan])), (self.length,))
+        found = self._wide_numbers.get(name)
+        if found is None:
+            found = np.broadcast_to(self.numbers.get(name, _NO_NUMBER), (self.length,))
+            self._wide_numbers[name] = found
+        return found
 
     def truth(self, name: str) -> Truths:
         """The column (-1 = unknown)."""
-        return np.broadcast_to(self.truths.get(name, np.array([UNKNOWN])), (self.length,))
+        found = self._wide_truths.get(name)
+        if found is None:
+            found = np.broadcast_to(self.truths.get(name, _NO_TRUTH), (self.length,))
+            self._wide_truths[name] = found
+        return found
 
     def is_known(self, name: str) -> bool:
         """Whether anything is known of that column."""
