@@ -35,7 +35,7 @@ Subjects = Annotated[int, typer.Option("--subjects", min=1, help="Virtual subjec
 Trials = Annotated[
     int | None,
     typer.Option(
-        "--trials", min=1, help="How many such trials; without it, over an ensemble, trials of 10 of the subjects."
+        "--trials", min=1, help="How many such trials; without it, from 200 subjects on over an ensemble, trials of 10."
     ),
 ]
 Seed = Annotated[
@@ -185,13 +185,15 @@ def _rehearse(
 
     people = None if population is None else str(population)
     request = Request(tuple(named), people, subjects, trials, seed, cycles, ensemble)
-    plan = read_rehearsal(request)
     where = Where(settings.workers, settings.on is Place.dask, settings.scheduler)
+    plan = read_rehearsal(request)
+    if plan.total != subjects * (trials or 1):
+        typer.echo(f"{subjects:,} subjects are rounded up to {plan.trials:,} trials of {plan.subjects}", err=True)
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("virtual subjects", total=plan.total * len(plan.arms))
         rows = rehearse(
-            request,
+            plan,
             out,
             date.today(),
             chunk=settings.chunk,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
-from hashlib import blake2b, sha256
+from hashlib import sha256
+from importlib.metadata import version as installed
 from pathlib import Path
 
 import numpy as np
@@ -20,19 +20,22 @@ from trialrun.protocol.version import Protocol
 from trialrun.simulate.ensemble import Ensemble, assign_sets, numbers_for, read_ensemble
 from trialrun.simulate.population import Population, read_population
 from trialrun.simulate.subjects import Numbers
-from trialrun.vocab.problems import Problem, TrialrunError
+from trialrun.vocab.problems import Location, Problem, TrialrunError
 from trialrun.vocab.yaml_source import read_yaml
 
 IntArray = NDArray[np.int64]
 SMALL_TRIAL = 10  # subjects of a virtual trial where an ensemble is spread over one big group
+FEW_TRIALS = 20  # with fewer of them a group is no longer spread: it is one trial
+MANY_SETS = 100  # parameter sets that are drawn before any is drawn for a second trial
 
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """One version of one protocol."""
+    """One version of one protocol; `label` is its name in the run, and that of its folder."""
 
     protocol: Protocol
     version: str
+    label: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +67,9 @@ class Rehearsal:
         return plan_version(self.arms[arm].protocol.version(self.arms[arm].version))
 
     def info(self, arm: int) -> VersionInfo:
-        """What the analysis must know of an arm; versions of several studies carry the study's name."""
-        found = derive_version_info(self.plan(arm), self.cycles)
-        if len({item.protocol.study.id for item in self.arms}) == 1:
-            return found
-        name = f"{self.arms[arm].protocol.study.id}@{self.arms[arm].version}"
-        return replace(found, version=name, folder=name)
+        """What the analysis must know of an arm, under its label."""
+        label = self.arms[arm].label
+        return replace(derive_version_info(self.plan(arm), self.cycles), version=label, folder=label)
 
     def trial_of(self, index: IntArray) -> IntArray:
         """The trial, from 1, of each global index (n,)."""
@@ -80,30 +80,43 @@ class Rehearsal:
         if self.ensemble is None:
             return None, None
         trial = self.trial_of(index)
-        sets = assign_sets(self.ensemble, self.trials)[trial - 1]
+        sets = self.sets_of_trials()[trial - 1]
         return numbers_for(self.population, self.ensemble, self.seed, trial, sets), sets
 
-    @property
-    def spec(self) -> str:
-        """A name of everything that decides the results: the same spec gives the same bytes."""
-        said = [
-            __version__,
-            self.population.content_hash,
-            *(f"{arm.protocol.hash} {arm.version}" for arm in self.arms),
-            f"{self.subjects} {self.trials} {self.seed} {self.cycles}",
-            ""
-            if self.ensemble is None
-            else sha256(self.ensemble.values.tobytes() + self.ensemble.weights.tobytes()).hexdigest(),
-        ]
-        return blake2b(json.dumps(said).encode(), digest_size=12).hexdigest()
+    def sets_of_trials(self) -> IntArray:
+        """The parameter set of each trial, (trials,). From MANY_SETS trials on draws serve a second trial, at most half as
+        many draws as trials, so that what differs between sets and what differs between trials can be told apart."""
+        assert self.ensemble is not None
+        draws = max(min(self.trials, MANY_SETS), (self.trials + 1) // 2)
+        return assign_sets(self.ensemble, draws)[np.arange(self.trials) % draws]
+
+    def about(self) -> dict[str, str]:
+        """Everything that decides the results, by name: the same words, the same bytes on one kind of processor."""
+        ensemble = self.ensemble
+        values = b"" if ensemble is None else ensemble.values.tobytes() + ensemble.weights.tobytes()
+        names = "none" if ensemble is None else f"{' '.join(ensemble.names)} {sha256(values).hexdigest()}"
+        return {
+            "program": __version__,
+            "libraries": " ".join(
+                f"{name} {installed(name)}" for name in ("llvmlite", "numba", "numpy", "polars", "scipy")
+            ),
+            "arms": ", ".join(f"{arm.label} {arm.version} {arm.protocol.hash}" for arm in self.arms),
+            "population": self.population.content_hash,
+            "ensemble": names,
+            "subjects": str(self.subjects),
+            "trials": str(self.trials),
+            "seed": str(self.seed),
+            "cycles": str(self.cycles),
+        }
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """A rehearsal by the files that it reads, so that any process can read them: `protocols` as (file, version).
 
-    `trials` None spreads the subjects over small trials where there is an ensemble. `ensemble` names its file; "" means the
-    one beside the population (or beside the one that it extends), None means one parameter set.
+    `trials` None with an ensemble spreads the subjects over trials of SMALL_TRIAL each, rounded up, so that many parameter
+    sets are met; a group too small for FEW_TRIALS of them, and every group without an ensemble, is one trial. `ensemble` names
+    its file; "" means the one beside the population (or beside the one that it extends), None means one parameter set.
     """
 
     protocols: tuple[tuple[str, str | None], ...]
@@ -115,29 +128,70 @@ class Request:
     ensemble: str | None = ""
 
 
-@cache
 def read_rehearsal(request: Request) -> Rehearsal:
-    """Read what a rehearsal needs: the population is the one named, or the one beside the first protocol. An ensemble is used
-    where there is one; subjects without a number of trials are then spread over trials of SMALL_TRIAL each (where their
-    number is a multiple of it), so that many parameter sets are met."""
-    studies = {file: read_protocol(file) for file, _ in request.protocols}
-    arms = tuple(Arm(studies[file], studies[file].version(version).name) for file, version in request.protocols)
-    twice = [f"{arm.protocol.study.id}@{arm.version}" for arm in arms]
-    if len(set(twice)) != len(twice):
-        raise TrialrunError(Problem("version-twice", "a version is named twice", ", ".join(twice), "each version once"))
+    """Read what a rehearsal needs: the population is the one named, or the one beside the first protocol.
+
+    A version named twice, a seed beyond 64 bits, and a drug that the population has no model of are a TrialrunError.
+    """
+    arms = _read_arms(request.protocols)
     if not 0 <= request.seed < 2**64:
         raise TrialrunError(Problem("wrong-seed", "not a seed", str(request.seed), "0 to 2^64 - 1"))
-    file = Path(request.population or Path(arms[0].protocol.file).parent / "population.yaml")
+    file = Path(request.population or Path(arms[0].protocol.file).parent)
+    file = file / "population.yaml" if file.is_dir() else file
     people = read_population(file)
+    _check_drugs(arms, people, file)
     found = None
     if request.ensemble is not None:
         found = Path(request.ensemble) if request.ensemble else _beside(file)
     sets = None if found is None else read_ensemble(found)
     subjects, trials = request.subjects, request.trials
     if trials is None:
-        spread = sets is not None and subjects % SMALL_TRIAL == 0 and subjects >= 20 * SMALL_TRIAL
-        subjects, trials = (SMALL_TRIAL, subjects // SMALL_TRIAL) if spread else (subjects, 1)
+        spread = sets is not None and subjects >= FEW_TRIALS * SMALL_TRIAL
+        subjects, trials = (SMALL_TRIAL, -(-subjects // SMALL_TRIAL)) if spread else (subjects, 1)
     return Rehearsal(arms, people, file, subjects, trials, request.seed, request.cycles, sets, found)
+
+
+def _read_arms(named: Sequence[tuple[str, str | None]]) -> tuple[Arm, ...]:
+    """The arms with labels of their own: the version; where there are several files the study beside it; where two files
+    are of one study (one is a variant of the other) the folder instead."""
+    studies = {file: read_protocol(file) for file in dict.fromkeys(file for file, _ in named)}
+    found = [(studies[file], studies[file].version(name).name) for file, name in named]
+    ways: tuple[Callable[[Protocol, str], str], ...] = (
+        lambda study, name: f"{study.study.id}@{name}",
+        lambda study, name: f"{Path(study.file).resolve().parent.name}@{name}",
+    )
+    if len({Path(study.file).resolve() for study in studies.values()}) == 1:
+        ways = (lambda study, name: name,)
+    for way in ways:
+        labels = [way(*arm) for arm in found]
+        if len(set(labels)) == len(labels):
+            return tuple(Arm(study, name, label) for (study, name), label in zip(found, labels, strict=True))
+    raise TrialrunError(Problem("version-twice", "a version is named twice", ", ".join(labels), "each version once"))
+
+
+def _check_drugs(arms: Sequence[Arm], population: Population, file: Path) -> None:
+    """Arms share their subjects, so one model of one drug must serve them all."""
+    drugs = {arm.label: arm.protocol.version(arm.version).treatment.drug for arm in arms}
+    if len({drug.casefold() for drug in drugs.values()}) > 1:
+        other = next(arm for arm in arms if drugs[arm.label].casefold() != drugs[arms[0].label].casefold())
+        message = "schedules of one drug are compared: what the same subject would do on another is not modelled"
+        found = ", ".join(f"{name} gives {drug}" for name, drug in drugs.items())
+        expected = "one drug; or one run of `trialrun simulate` each"
+        raise TrialrunError(Problem("drugs-differ", message, found, expected, _drug_stands(other)))
+    # a model of one's own says in its own way what it is of
+    if population.domain is None or ":" in population.model:
+        return
+    for arm in arms:
+        drug = drugs[arm.label]
+        if drug.casefold() != population.domain.drug.casefold():
+            said = read_yaml(file).location(("domain", "drug"))
+            message = f"the people of {said} react to {population.domain.drug}, not to the drug of {arm.label}"
+            expected = f"a population with a model of {drug} (--population)"
+            raise TrialrunError(Problem("wrong-drug", message, drug, expected, _drug_stands(arm)))
+
+
+def _drug_stands(arm: Arm) -> Location:
+    return arm.protocol.version(arm.version).source.location(("treatment", "drug"))
 
 
 def _beside(population: Path) -> Path | None:

@@ -2,52 +2,153 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+import io
+import os
+import pickle
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from multiprocessing import get_context
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from trialrun.vocab.problems import Problem, TrialrunError
 
 Result = TypeVar("Result")
+Call = tuple[Any, ...]
+AHEAD = 3  # calls given out for each worker, so that none waits, and few results wait in memory
+MOST_LOSSES = 3  # workers lost in a row, with no result between, before the run gives up
+WAIT_SECONDS = 20  # for a Dask scheduler to answer
 
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """`workers` processes on this machine, or a Dask cluster: its `scheduler` address, or a local one."""
+    """`workers` processes on this machine, or a Dask cluster: its `scheduler` address, or a local one of `workers`."""
 
     workers: int = 1
     dask: bool = False
     scheduler: str | None = None
 
+    def __post_init__(self) -> None:
+        if self.scheduler is not None and not self.dask:
+            message = "a scheduler is asked only by a run on Dask"
+            raise TrialrunError(Problem("scheduler-unused", message, self.scheduler, "--on dask as well"))
+        if self.workers < 1:
+            raise TrialrunError(Problem("no-workers", "a run needs a worker", str(self.workers), "1 or more"))
 
-def work_off(where: Where, task: Callable[..., Result], calls: list[tuple[Any, ...]]) -> Iterator[Result]:
-    """Results of `task(*call)` for every call, in the order in which they finish. A call must not depend on another."""
+
+class _Pickler(pickle.Pickler):
+    """Read-only mappings, which a protocol has many of, cannot be pickled by themselves."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        return (_read_only, (dict(obj),)) if type(obj) is MappingProxyType else NotImplemented
+
+
+def _read_only(mapping: dict[Any, Any]) -> MappingProxyType[Any, Any]:
+    return MappingProxyType(mapping)
+
+
+def pack(thing: object) -> bytes:
+    """What a worker needs, read once and sent along with each call: no file is read a second time, by nobody."""
+    file = io.BytesIO()
+    _Pickler(file, protocol=pickle.HIGHEST_PROTOCOL).dump(thing)
+    return file.getvalue()
+
+
+@lru_cache(maxsize=1)
+def unpack(packed: bytes) -> Any:
+    """What was packed. The same bytes are read once in each process."""
+    return pickle.loads(packed)
+
+
+def work_off(where: Where, task: Callable[..., Result], calls: Sequence[Call]) -> Iterator[Result]:
+    """Results of `task(*call)` for every call, in the order in which they finish. A call must not depend on another.
+
+    A worker that is lost costs the calls that it was at: they are done again. Lost again and again, the run ends with a
+    TrialrunError.
+    """
     if where.dask:
         yield from _on_dask(where, task, calls)
     elif where.workers == 1 or len(calls) < 2:
         for call in calls:
             yield task(*call)
     else:
-        # fresh processes: threads of the parent do not survive a fork
-        with ProcessPoolExecutor(min(where.workers, len(calls)), mp_context=get_context("spawn")) as pool:
-            for finished in as_completed([pool.submit(task, *call) for call in calls]):
-                yield finished.result()
+        yield from _in_processes(min(where.workers, len(calls)), task, calls)
 
 
-def _on_dask(where: Where, task: Callable[..., Result], calls: list[tuple[Any, ...]]) -> Iterator[Result]:
+def _in_processes(workers: int, task: Callable[..., Result], calls: Sequence[Call]) -> Iterator[Result]:
+    left, losses = list(reversed(calls)), 0
+    while left:
+        with _pool(workers) as pool:
+            running: dict[Future[Result], Call] = {}
+            while (left or running) and losses < MOST_LOSSES:
+                try:
+                    while left and len(running) < AHEAD * workers:
+                        running[pool.submit(task, *left[-1])] = left[-1]
+                        left.pop()
+                    done, _ = wait(running, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        result = future.result()
+                        del running[future]
+                        losses = 0
+                        yield result
+                except BrokenProcessPool:
+                    losses += 1
+                    left += running.values()
+                    break
+        if losses >= MOST_LOSSES:
+            raise _lost(f"{losses} processes in a row")
+
+
+@contextmanager
+def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """Fresh processes (threads of this one would not survive a fork), each with one thread of its own for tables."""
+    before = os.environ.get("POLARS_MAX_THREADS")
+    os.environ["POLARS_MAX_THREADS"] = "1"
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_leave_interrupts)
     try:
-        from distributed import as_completed as completed
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+        if before is None:
+            del os.environ["POLARS_MAX_THREADS"]
+        else:
+            os.environ["POLARS_MAX_THREADS"] = before
+
+
+def _leave_interrupts() -> None:
+    """Ctrl-C is for the process that gives out the calls."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _on_dask(where: Where, task: Callable[..., Result], calls: Sequence[Call]) -> Iterator[Result]:
+    try:
+        from distributed import KilledWorker, as_completed
     except ImportError:
         message, right = "a Dask cluster needs the extra `scale`", 'pip install "trialrun[scale]"'
         raise TrialrunError(Problem("missing-extra", message, "no package distributed", right)) from None
     with _client(where) as client:
-        # a lost worker costs only its chunk: Dask gives it to another, and pure tasks give the same again
-        futures = [client.submit(task, *call, pure=False, retries=3) for call in calls]
-        for future in completed(futures):
-            yield future.result()
+        left = list(reversed(calls))
+        running = as_completed()
+
+        def fill() -> None:
+            while left and running.count() < AHEAD * max(1, sum(client.nthreads().values())):
+                # not pure: no result is kept by a name; Dask itself gives the call of a lost worker to another one
+                running.add(client.submit(task, *left.pop(), pure=False))
+
+        fill()
+        for future in running:
+            try:
+                result = future.result()
+            except KilledWorker as error:
+                raise _lost(str(error).splitlines()[0]) from None
+            future.release()
+            fill()
+            yield result
 
 
 @contextmanager
@@ -55,9 +156,23 @@ def _client(where: Where) -> Iterator[Any]:
     from distributed import Client, LocalCluster
 
     if where.scheduler is not None:
-        with Client(where.scheduler, timeout=20) as client:
+        try:
+            client = Client(where.scheduler, timeout=WAIT_SECONDS)
+            client.wait_for_workers(1, timeout=WAIT_SECONDS)
+        except (OSError, TimeoutError, ValueError) as error:
+            message, right = f"no Dask scheduler with a worker answers: {error}", "one that runs, as tcp://host:8786"
+            raise TrialrunError(Problem("no-scheduler", message, where.scheduler, right)) from None
+        with client:
             yield client
     else:
-        local = LocalCluster(n_workers=where.workers, threads_per_worker=1, dashboard_address=None)
-        with local as cluster, Client(cluster) as client:
+        alone = {"POLARS_MAX_THREADS": "1"}
+        with (
+            LocalCluster(n_workers=where.workers, threads_per_worker=1, dashboard_address=None, env=alone) as cluster,
+            Client(cluster) as client,
+        ):
             yield client
+
+
+def _lost(what: str) -> TrialrunError:
+    message = "workers were lost again and again (the memory may not do); finished chunks are kept"
+    return TrialrunError(Problem("lost-worker", message, what, "fewer workers or a smaller --chunk, with --resume"))
