@@ -36,6 +36,7 @@ def derive_outcomes(tables: Tables, info: VersionInfo) -> pl.DataFrame:
     `tables` are those of `record.tables` with tests by their canonical names and values in canonical units. Null means
     not known or not assessable, never no. Days are counted from the first dose (day 0).
     """
+    tables = _with_numbered_subjects(tables)
     timeline = derive_timeline(tables, info)
     findings = timeline.add_day(tables["findings"].select("subject", "date", "test", "value", "text", "low", "high"))
     reviewed = derive_reviewed(tables, timeline)
@@ -54,7 +55,20 @@ def derive_outcomes(tables: Tables, info: VersionInfo) -> pl.DataFrame:
     def join(left: pl.DataFrame, right: pl.DataFrame) -> pl.DataFrame:
         return left.join(right, on="subject", how="left", maintain_order="left")
 
-    return reduce(join, parts, start)
+    return reduce(join, parts, start).with_columns(pl.col("subject").cast(pl.String))
+
+
+def _with_numbered_subjects(tables: Tables) -> Tables:
+    """The tables with subjects as categories: every join and group below is then one of numbers instead of text.
+
+    Lines of a subject whom the subjects table does not know are left out, as the joins with it would.
+    """
+    who = pl.Enum(tables["subjects"]["subject"].unique(maintain_order=True))
+    known = pl.col("subject").cast(who, strict=False)
+    return {
+        name: table.with_columns(known).filter(pl.col("subject").is_not_null()) if "subject" in table.columns else table
+        for name, table in tables.items()
+    }
 
 
 def read_outcomes(run: Run, info: VersionInfo, tables: Tables | None = None) -> pl.DataFrame:

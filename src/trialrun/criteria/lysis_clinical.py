@@ -35,7 +35,9 @@ def empty_events() -> pl.DataFrame:
 def add_clinical_lysis(laboratory: pl.DataFrame, labs: pl.DataFrame, events: pl.DataFrame | None) -> pl.DataFrame:
     """The laboratory table with ctls, ctls_day, ctls_grade and events (those that count) added."""
     asked = events is not None
-    happened = pl.concat([_checked(events) if events is not None else empty_events(), _creatinine(labs)])
+    who = laboratory.schema["subject"]
+    said = _checked(events) if events is not None else empty_events()
+    happened = pl.concat([said.with_columns(pl.col("subject").cast(who)), _creatinine(labs, who)])
     keys = ["window", "definition"]
     definitions = laboratory["definition"].unique().to_list()
     inside = (
@@ -102,7 +104,7 @@ def _checked(events: pl.DataFrame) -> pl.DataFrame:
     return whole
 
 
-def _creatinine(labs: pl.DataFrame) -> pl.DataFrame:
+def _creatinine(labs: pl.DataFrame, who: pl.DataType) -> pl.DataFrame:
     """Measured creatinine as events: the value itself, and its multiple of the upper limit where that is known."""
     nothing = [pl.lit(None, pl.Int8).alias("grade"), pl.lit(False).alias("attributable")]
     measured = labs.filter((pl.col("test") == "creatinine") & pl.col("value").is_not_null())
@@ -113,7 +115,8 @@ def _creatinine(labs: pl.DataFrame) -> pl.DataFrame:
         ratio = (pl.col("value") / pl.col("high")).cast(pl.Float64)
         with_limit = measured.filter(pl.col("high") > 0)
         ratios = with_limit.select("subject", days, event=pl.lit("creatinine_x_uln"), value=ratio)
-    return pl.concat([plain, ratios]).with_columns(nothing).select([pl.col(n).cast(t) for n, t in _SCHEMA.items()])
+    types = {**_SCHEMA, "subject": who}
+    return pl.concat([plain, ratios]).with_columns(nothing).select([pl.col(n).cast(t) for n, t in types.items()])
 
 
 def _creatinine_baseline(laboratory: pl.DataFrame, labs: pl.DataFrame) -> pl.DataFrame:
