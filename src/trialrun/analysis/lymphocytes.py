@@ -21,7 +21,8 @@ def derive_lymphocytes_by_cycle(findings: pl.DataFrame, timeline: Timeline, info
     to and on the day of the next cycle's first dose (measured before it). A cycle in which the drug was not taken
     within the last days of its on-period (held, stopped) has neither: there would be no fall to rebound from.
     """
-    empty = {"subject": timeline.subjects.schema["subject"], "cycle": pl.Int64, "baseline": pl.Float64, "on": pl.Float64, "off": pl.Float64}
+    counted = ("baseline", "on", "off")
+    empty = {"subject": timeline.subjects["subject"].dtype, "cycle": pl.Int64(), **dict.fromkeys(counted, pl.Float64())}
     if info.days_on is None or info.cycle_days is None or info.days_on >= info.cycle_days:
         return pl.DataFrame(schema=empty)
     counts = findings.filter((pl.col("test") == "lymphocytes") & pl.col("value").is_not_null())

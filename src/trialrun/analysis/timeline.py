@@ -84,7 +84,8 @@ def _daily_doses(exposures: pl.DataFrame) -> pl.DataFrame:
 
 def _cycles(doses: pl.DataFrame, info: VersionInfo) -> pl.DataFrame:
     """Cycle 1 begins with the first dose, the next with the first dose after the last dosing day of the one before."""
-    columns = {"subject": doses.schema["subject"], "cycle": pl.Int64, "start_day": pl.Int64, "last_dose_day": pl.Int64}
+    whole = dict.fromkeys(("cycle", "start_day", "last_dose_day"), pl.Int64())
+    columns = {"subject": doses["subject"].dtype, **whole}
     if info.days_on is None:
         return pl.DataFrame(schema=columns)
     found: list[pl.DataFrame] = []

@@ -35,7 +35,7 @@ def empty_events() -> pl.DataFrame:
 def add_clinical_lysis(laboratory: pl.DataFrame, labs: pl.DataFrame, events: pl.DataFrame | None) -> pl.DataFrame:
     """The laboratory table with ctls, ctls_day, ctls_grade and events (those that count) added."""
     asked = events is not None
-    who = laboratory.schema["subject"]
+    who = laboratory["subject"].dtype
     said = _checked(events) if events is not None else empty_events()
     happened = pl.concat([said.with_columns(pl.col("subject").cast(who)), _creatinine(labs, who)])
     keys = ["window", "definition"]
@@ -115,7 +115,7 @@ def _creatinine(labs: pl.DataFrame, who: pl.DataType) -> pl.DataFrame:
         ratio = (pl.col("value") / pl.col("high")).cast(pl.Float64)
         with_limit = measured.filter(pl.col("high") > 0)
         ratios = with_limit.select("subject", days, event=pl.lit("creatinine_x_uln"), value=ratio)
-    types = {**_SCHEMA, "subject": who}
+    types: dict[str, pl.DataType | type[pl.DataType]] = {**_SCHEMA, "subject": who}
     return pl.concat([plain, ratios]).with_columns(nothing).select([pl.col(n).cast(t) for n, t in types.items()])
 
 

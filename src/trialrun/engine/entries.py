@@ -10,7 +10,7 @@ import polars as pl
 
 from trialrun.engine.conduct import Log
 from trialrun.engine.decide import BELOW_LOWEST, Act, Decisions
-from trialrun.engine.source import Events, FloatArray, IntArray
+from trialrun.engine.source import Findings, IntArray
 from trialrun.plan.calendar import Plan
 from trialrun.record.tables import schema
 from trialrun.vocab.tests import all_tests
@@ -52,12 +52,14 @@ def _finish(name: str, table: pl.DataFrame, names: pl.Series, first_dose: date |
     """Subject numbers to identifiers, day offsets to dates, entry identifiers, and the columns of the record."""
     dates = [column for column in _DATES if column in table.columns]
     # numbered within the subject, so that a subject's lines are the same in whatever company it was simulated
-    table = table.sort("row", "day", maintain_order=True)
-    number = pl.int_range(1, pl.len() + 1).over("row").cast(pl.String)
-    start = first_dose.gather(table["row"].cast(pl.UInt32)) if isinstance(first_dose, pl.Series) else pl.lit(first_dose)
+    table = _in_order(table)
+    row = table["row"].to_numpy()
+    number = pl.Series(np.arange(1, row.size + 1) - np.searchsorted(row, row)).cast(pl.String)
+    start = first_dose.gather(row.astype(np.uint32)) if isinstance(first_dose, pl.Series) else pl.lit(first_dose)
+    subject = names.gather(row.astype(np.uint32))
     table = table.with_columns(
-        subject=names.gather(table["row"].cast(pl.UInt32)),
-        entry=pl.concat_str(names.gather(table["row"].cast(pl.UInt32)), pl.lit(f"-{_LETTERS[name]}"), number),
+        subject=subject,
+        entry=pl.concat_str(subject, pl.lit(f"-{_LETTERS[name]}"), number),
         **{_DATES[column]: start + pl.duration(days=pl.col(column).cast(pl.Int64)) for column in dates},
     )
     wanted = schema(name)
@@ -65,6 +67,12 @@ def _finish(name: str, table: pl.DataFrame, names: pl.Series, first_dose: date |
         pl.lit(None, dtype=dtype).alias(column) for column, dtype in wanted.items() if column not in table.columns
     ]
     return table.with_columns(missing).select([pl.col(column).cast(dtype) for column, dtype in wanted.items()])
+
+
+def _in_order(table: pl.DataFrame) -> pl.DataFrame:
+    """The lines by subject and day; those of one day as they came."""
+    order = np.lexsort((table["day"].to_numpy(), table["row"].to_numpy()))
+    return table[order]
 
 
 def _frame(columns: Mapping[str, list[np.ndarray]], types: Mapping[str, pl.DataType]) -> pl.DataFrame:
@@ -76,46 +84,68 @@ def _frame(columns: Mapping[str, list[np.ndarray]], types: Mapping[str, pl.DataT
     )
 
 
+def _lines(parts: Sequence[tuple[int | IntArray, str, IntArray]]) -> dict[str, pl.Series]:
+    """Columns row, day and name of many batches, each of (day or days (m,), name, rows (m,)), in their order."""
+    sizes = [rows.size for _, _, rows in parts]
+    names = list(dict.fromkeys(name for _, name, _ in parts))
+    code = np.repeat([names.index(name) for _, name, _ in parts], sizes).astype(np.uint32)
+    days = [np.broadcast_to(np.asarray(day, dtype=np.int64), rows.shape) for day, _, rows in parts]
+    return {
+        "row": pl.Series(np.concatenate([rows for _, _, rows in parts]) if parts else [], dtype=pl.Int64),
+        "day": pl.Series(np.concatenate(days) if parts else [], dtype=pl.Int64),
+        "name": pl.Series(names, dtype=pl.String).gather(code) if parts else pl.Series([], dtype=pl.String),
+    }
+
+
 _WHOLE, _REAL = pl.Int64(), pl.Float64()
 
 
 def _visits(log: Log) -> pl.DataFrame:
-    parts = [
-        pl.DataFrame({"row": rows, "day": np.full(rows.shape, day)}).with_columns(visit=pl.lit(name))
-        for day, name, rows in log.visits
-        if rows.size
-    ]
-    empty = pl.DataFrame(schema={"row": pl.Int64, "day": pl.Int64, "visit": pl.String})
-    return pl.concat([empty, *parts])
+    lines = _lines([(day, name, rows) for day, name, rows in log.visits])
+    return pl.DataFrame({"row": lines["row"], "day": lines["day"], "visit": lines["name"]})
 
 
 def _findings(log: Log, visits: pl.DataFrame) -> pl.DataFrame:
-    tests = all_tests()
-    parts: list[pl.DataFrame] = []
-    gathered: dict[str, list[tuple[int, IntArray, FloatArray, FloatArray, FloatArray]]] = {}
+    """Results test by test, each with the first visit of its day."""
+    gathered: dict[str, list[tuple[int, Findings]]] = {}
     for day, observed in log.observed:
         for item in observed.findings:
-            gathered.setdefault(item.test, []).append((day, item.rows, item.values, item.low, item.high))
-    for test, batches in gathered.items():
-        columns = {
-            "row": np.concatenate([rows for _, rows, *_ in batches]),
-            "day": np.concatenate([np.full(rows.shape, day) for day, rows, *_ in batches]),
-            "value": np.concatenate([values for _, _, values, _, _ in batches]),
-            "low": np.concatenate([low for *_, low, _ in batches]),
-            "high": np.concatenate([high for *_, high in batches]),
-        }
-        frame = pl.DataFrame(columns).with_columns(pl.col("value", "low", "high").fill_nan(None))
-        kind = tests[test].kind
-        if kind == "truth":
-            said = pl.when(pl.col("value") == 1).then(pl.lit("yes")).when(pl.col("value") == 0).then(pl.lit("no"))
-            frame = frame.with_columns(text=said.otherwise(None), value=pl.lit(None, dtype=pl.Float64))
-        else:
-            frame = frame.with_columns(text=pl.lit(None, dtype=pl.String))
-        parts.append(frame.with_columns(test=pl.lit(test), unit=pl.lit(tests[test].unit, dtype=pl.String)))
-    if not parts:
+            gathered.setdefault(item.test, []).append((day, item))
+    batches = [(day, item) for items in gathered.values() for day, item in items]
+    if not batches:
         return pl.DataFrame(schema={"row": pl.Int64, "day": pl.Int64})
-    found = pl.concat(parts)
-    return found.join(visits.unique(["row", "day"], keep="first", maintain_order=True), on=["row", "day"], how="left")
+    lines = _lines([(day, item.test, item.rows) for day, item in batches])
+    numbers = {
+        name: pl.Series(np.concatenate([getattr(item, field) for _, item in batches])).fill_nan(None)
+        for name, field in (("value", "values"), ("low", "low"), ("high", "high"))
+    }
+    test, value = lines["name"], numbers["value"]
+    tests = all_tests()
+    units = {name: tests[name].unit for name in gathered}
+    frame = pl.DataFrame({"row": lines["row"], "day": lines["day"], "test": test, **numbers}).with_columns(
+        unit=pl.col("test").replace_strict(units, return_dtype=pl.String), visit=_visit_of(lines, visits)
+    )
+    truths = [name for name in gathered if tests[name].kind == "truth"]
+    if truths and (asked := test.is_in(truths)).any():
+        said = pl.when(value == 1).then(pl.lit("yes")).when(value == 0).then(pl.lit("no"))
+        return frame.with_columns(text=pl.when(asked).then(said), value=pl.when(~asked).then(value))
+    return frame
+
+
+def _visit_of(lines: Mapping[str, pl.Series], visits: pl.DataFrame) -> pl.Series:
+    """The first visit of each line's subject on its day; null where there was none."""
+    row, day = lines["row"].to_numpy(), lines["day"].to_numpy()
+    at, on = visits["row"].to_numpy(), visits["day"].to_numpy()
+    if at.size == 0:
+        return pl.Series([None] * row.size, dtype=pl.String)
+    lowest = int(min(day.min(initial=0), on.min()))
+    span = int(max(day.max(initial=0), on.max())) - lowest + 1
+    keys, first = np.unique(at * span + (on - lowest), return_index=True)
+    wanted = row * span + (day - lowest)
+    place = np.minimum(np.searchsorted(keys, wanted), keys.size - 1)
+    found = pl.Series(first[place].astype(np.uint32))
+    known = pl.Series(keys[place] == wanted)
+    return visits["visit"].gather(found).set(~known, None)
 
 
 def _exposures(log: Log, plans: Sequence[Plan], which: IntArray) -> pl.DataFrame:
@@ -156,33 +186,31 @@ def _exposures(log: Log, plans: Sequence[Plan], which: IntArray) -> pl.DataFrame
 
 
 def _events(log: Log) -> pl.DataFrame:
-    parts = [
-        pl.DataFrame({"row": item.rows, "day": item.day.astype(np.int64), "end_day": _last_day(item, day),
-                      "grade": item.grade}).with_columns(known_day=pl.lit(day, dtype=pl.Int64), term=pl.lit(item.term))
-        for day, observed in log.observed
-        for item in observed.events
-        if item.rows.size
-    ]  # fmt: skip
-    whole = dict.fromkeys(("row", "day", "end_day", "known_day"), pl.Int64)
-    empty = pl.DataFrame(schema={**whole, "grade": pl.Float64, "term": pl.String})
-    return pl.concat([empty, *parts], how="diagonal")
-
-
-def _last_day(item: Events, told: int) -> pl.Series:
-    """The last day of events (m,); going on is null; without one they count for the day on which they were told."""
-    end = np.full(item.rows.shape, float(told)) if item.end is None else item.end
-    return pl.Series(end).fill_nan(None).cast(pl.Int64)
+    """Adverse events; going on is null, and one without an end counts for the day on which it was told."""
+    told = [(day, item) for day, observed in log.observed for item in observed.events]
+    lines = _lines([(item.day.astype(np.int64), item.term, item.rows) for _, item in told])
+    ends = [np.full(item.rows.shape, float(day)) if item.end is None else item.end for day, item in told]
+    none = np.zeros(0)
+    return pl.DataFrame(
+        {
+            "row": lines["row"],
+            "day": lines["day"],
+            "end_day": pl.Series(np.concatenate([none, *ends])).fill_nan(None).cast(pl.Int64),
+            "grade": pl.Series(np.concatenate([none, *(item.grade for _, item in told)])),
+            "known_day": pl.Series(
+                np.repeat([day for day, _ in told], [item.rows.size for _, item in told]), dtype=pl.Int64
+            ),
+            "term": lines["name"],
+        }
+    )
 
 
 def _concomitant(log: Log, plans: Sequence[Plan]) -> pl.DataFrame:
     """Start and stop of each co-medication, joined into intervals; without a stop it goes on."""
-    parts = [
-        pl.DataFrame({"row": rows, "day": np.full(rows.shape, day), "on": on}).with_columns(treatment=pl.lit(name))
-        for day, name, rows, on in log.treatments
-        if rows.size
-    ]
-    empty = pl.DataFrame(schema={"row": pl.Int64, "day": pl.Int64, "on": pl.Boolean, "treatment": pl.String})
-    changes = pl.concat([empty, *parts]).sort("row", "treatment", "day")
+    lines = _lines([(day, name, rows) for day, name, rows, _ in log.treatments])
+    on = np.concatenate([np.zeros(0, dtype=np.bool_), *(on for *_, on in log.treatments)])
+    columns = {"row": lines["row"], "day": lines["day"], "on": pl.Series(on), "treatment": lines["name"]}
+    changes = pl.DataFrame(columns).sort("row", "treatment", "day")
     stop = pl.col("day").shift(-1).over("row", "treatment") - 1
     doses = {
         criterion.name: criterion.part.dose
@@ -203,25 +231,19 @@ def _concomitant(log: Log, plans: Sequence[Plan]) -> pl.DataFrame:
 
 
 def _dispositions(log: Log) -> pl.DataFrame:
-    parts = [
-        pl.DataFrame({"row": item.rows, "day": item.day.astype(np.int64)}).with_columns(
-            event=pl.lit(item.event), reason=pl.lit(item.reason)
-        )
-        for _, observed in log.observed
-        for item in observed.ended
-        if item.rows.size
-    ]
+    """Ends of treatment and of the study: those that were observed, then those that were decided."""
+    told = [(item.day.astype(np.int64), item.event, item.rows, item.reason)
+            for _, observed in log.observed for item in observed.ended]  # fmt: skip
     for decisions in log.decided:
-        stopped = decisions.act == Act.STOP
-        if stopped.any():
-            reasons = [_stop_reason(decisions, int(index)) for index in np.flatnonzero(stopped)]
-            parts.append(
-                pl.DataFrame(
-                    {"row": decisions.rows[stopped], "day": np.full(int(stopped.sum()), decisions.day)}
-                ).with_columns(event=pl.lit("treatment discontinued"), reason=pl.Series(reasons, dtype=pl.String))
-            )
-    empty = pl.DataFrame(schema={"row": pl.Int64, "day": pl.Int64, "event": pl.String, "reason": pl.String})
-    return pl.concat([empty, *parts])
+        stopped = np.flatnonzero(decisions.act == Act.STOP)
+        rules = decisions.table[stopped] * 1000 + decisions.row[stopped]
+        for rule in np.unique(rules):
+            mine = stopped[rules == rule]
+            days = np.full(mine.size, decisions.day)
+            told.append((days, "treatment discontinued", decisions.rows[mine], _stop_reason(decisions, int(mine[0]))))
+    lines = _lines([(day, event, rows) for day, event, rows, _ in told])
+    reasons = _lines([(day, reason, rows) for day, _, rows, reason in told])["name"]
+    return pl.DataFrame({"row": lines["row"], "day": lines["day"], "event": lines["name"], "reason": reasons})
 
 
 def _stop_reason(decisions: Decisions, index: int) -> str:
@@ -242,30 +264,27 @@ def rule_name(decisions: Decisions, index: int) -> str:
 
 
 def _decisions(log: Log) -> pl.DataFrame:
-    parts: list[pl.DataFrame] = []
-    labels = [act.label for act in Act]
-    for decisions in log.decided:
-        version = decisions.plan.version
-        codes = decisions.table * 1000 + decisions.row
-        names = {int(code): rule_name(decisions, int(np.flatnonzero(codes == code)[0])) for code in np.unique(codes)}
-        parts.append(
-            pl.DataFrame({"row": decisions.rows, "day": np.full(decisions.rows.shape, decisions.day),
-                          "dose": decisions.dose, "act": decisions.act, "code": codes}).with_columns(
-                action=pl.col("act").replace_strict(dict(enumerate(labels)), return_dtype=pl.String),
-                rule=pl.col("code").replace_strict(names, return_dtype=pl.String),
-                version=pl.lit(version.name),
-                unit=pl.lit(decisions.plan.unit),
-            ).drop("act", "code")
-        )  # fmt: skip
-    empty = pl.DataFrame(
-        schema={
-            "row": pl.Int64,
-            "day": pl.Int64,
-            "dose": pl.Float64,
-            "action": pl.String,
-            "rule": pl.String,
-            "version": pl.String,
-            "unit": pl.String,
+    """Every decision with its action and the rule that decided."""
+    made = log.decided
+    lines = _lines([(decisions.day, decisions.plan.version.name, decisions.rows) for decisions in made])
+    rules: dict[str, int] = {}
+    coded: list[IntArray] = []
+    for decisions in made:
+        # one rule stands for every subject whose table and row are the same
+        _, first, where = np.unique(decisions.table * 1000 + decisions.row, return_index=True, return_inverse=True)
+        names = [rule_name(decisions, int(index)) for index in first]
+        coded.append(np.array([rules.setdefault(name, len(rules)) for name in names], dtype=np.int64)[where])
+    none, nothing = np.zeros(0), np.zeros(0, dtype=np.int64)
+    acts = np.concatenate([nothing, *(decisions.act for decisions in made)]).astype(np.uint32)
+    units = {decisions.plan.version.name: decisions.plan.unit for decisions in made}
+    return pl.DataFrame(
+        {
+            "row": lines["row"],
+            "day": lines["day"],
+            "dose": pl.Series(np.concatenate([none, *(decisions.dose for decisions in made)])),
+            "action": pl.Series([act.label for act in Act]).gather(acts),
+            "rule": pl.Series(list(rules), dtype=pl.String).gather(np.concatenate([nothing, *coded]).astype(np.uint32)),
+            "version": lines["name"],
+            "unit": lines["name"].replace_strict(units, return_dtype=pl.String),
         }
     )
-    return pl.concat([empty, *parts])
