@@ -6,6 +6,7 @@ Findings come as a mapping of columns (see `COLUMNS`); a column that is absent i
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from types import MappingProxyType
 
 import numpy as np
@@ -102,7 +103,9 @@ class Items:
         """The column (NaN = unknown)."""
         found = self._wide_numbers.get(name)
         if found is None:
-            found = np.broadcast_to(self.numbers.get(name, _NO_NUMBER), (self.length,))
+            found = self.numbers.get(name, _NO_NUMBER)
+            if found.size != self.length:
+                found = np.broadcast_to(found, (self.length,))
             self._wide_numbers[name] = found
         return found
 
@@ -110,7 +113,9 @@ class Items:
         """The column (-1 = unknown)."""
         found = self._wide_truths.get(name)
         if found is None:
-            found = np.broadcast_to(self.truths.get(name, _NO_TRUTH), (self.length,))
+            found = self.truths.get(name, _NO_TRUTH)
+            if found.size != self.length:
+                found = np.broadcast_to(found, (self.length,))
             self._wide_truths[name] = found
         return found
 
@@ -119,6 +124,7 @@ class Items:
         return name in self.numbers or name in self.truths
 
 
+@cache
 def limit(standard: str, item: str, parameter: str | None = None) -> float:
     """A bound of the part `limit` of a standard's table, in the printed unit."""
     for row in select("cll_response", standard, "limit"):

@@ -90,6 +90,7 @@ def read_rows(name: str) -> tuple[Row, ...]:
     return tuple(rows)
 
 
+@cache
 def select(name: str, version: str, part: str | None = None) -> tuple[Row, ...]:
     """The rows of one version (and part). An unknown version is a TrialrunError."""
     rows = tuple(row for row in read_rows(name) if row.version == version and part in (None, row.part))
