@@ -55,7 +55,10 @@ On = Annotated[Place, typer.Option("--on", help="Where chunks are simulated.")]
 Scheduler = Annotated[str | None, typer.Option("--scheduler", help="Address of a Dask scheduler, tcp://host:port.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the same request that was interrupted.")]
 Keep = Annotated[Kept, typer.Option("--keep", help="The whole record, or outcomes only (for very many subjects).")]
-Chunk = Annotated[int, typer.Option("--chunk", min=1, help="Subjects simulated at once; results do not depend on it.")]
+Chunk = Annotated[
+    int | None,
+    typer.Option("--chunk", min=1, help="Subjects simulated at once, else up to 2048; results do not depend on it."),
+]
 Out = Annotated[Path, typer.Option("--out", help="Folder for the record (Parquet), the outcomes and the summary.")]
 Form = Annotated[Format, typer.Option("--format", help="text for people, json or csv for programs.")]
 
@@ -85,7 +88,7 @@ def simulate(
     scheduler: Scheduler = None,
     resume: Resume = False,
     keep: Keep = Kept.record,
-    chunk: Chunk = 2048,
+    chunk: Chunk = None,
     format: Form = Format.text,  # noqa: A002
 ) -> None:
     """Conduct one version of a protocol on virtual subjects and write the record as if the trial had been run.
@@ -124,7 +127,7 @@ def compare(
     scheduler: Scheduler = None,
     resume: Resume = False,
     keep: Keep = Kept.record,
-    chunk: Chunk = 2048,
+    chunk: Chunk = None,
     out: Out = Path("out/compare"),
     format: Form = Format.text,  # noqa: A002
 ) -> None:
@@ -163,7 +166,7 @@ class _Settings:
     scheduler: str | None
     resume: bool
     keep: Kept
-    chunk: int
+    chunk: int | None
 
 
 def _rehearse(

@@ -96,6 +96,13 @@ def find_notices(rehearsal: Rehearsal) -> list[str]:
         if rehearsal.trials == 1:
             found["One trial: all of its subjects have one parameter set, so no prediction can be made from it."] = None
         fitted, beside = ensemble.about.get("population_hash"), file.parent / "population.yaml"
-        if fitted is not None and beside.exists() and read_population(beside).content_hash != fitted:
+        if fitted is not None and beside.exists() and _hash_of(beside, rehearsal) != fitted:
             found[f"{beside} has changed since the parameter sets were fitted to it; calibrate again."] = None
     return list(found)
+
+
+def _hash_of(population: Path, rehearsal: Rehearsal) -> str:
+    """The hash of a population file; that of the rehearsal has been read already."""
+    if population.resolve() == rehearsal.population_file.resolve():
+        return rehearsal.population.content_hash
+    return read_population(population).content_hash

@@ -28,14 +28,15 @@ from trialrun.rehearse.subjects import conduct_subjects
 from trialrun.rehearse.work import Where, pack, unpack, work_off
 from trialrun.vocab.problems import Location, Problem, TrialrunError
 
-CHUNK = 2048  # subjects simulated at once: their columns fit the processor's cache, their record the memory
+CHUNK = 2048  # subjects simulated at once, at most: their columns fit the processor's cache, their record the memory
+SMALL = 256  # below it most of a chunk's time is the same for one subject as for all
 
 
 def rehearse(
     request: Request | Rehearsal,
     out: Path,
     made_on: date,
-    chunk: int = CHUNK,
+    chunk: int | None = None,
     progress: Callable[[int], None] | None = None,
     where: Where | None = None,
     resume: bool = False,
@@ -44,19 +45,21 @@ def rehearse(
     """Simulate every arm, write the run directory `out` and its summary, and return the summary.
 
     A run that is already there is replaced; with `resume` its finished chunks are kept, and a TrialrunError tells what
-    differs where they are of another request. `progress` is told the number of subjects after each chunk. `made_on` is
+    differs where they are of another request. `chunk` subjects are made at once; None cuts so that every worker has work, and
+    resuming may cut otherwise. `progress` is told the number of subjects after each chunk. `made_on` is
     written to run.json and nowhere else. Without `keep_record` only outcomes are kept: some hundred bytes a subject.
     """
     plan = read_rehearsal(request) if isinstance(request, Request) else request
     infos = [plan.info(arm) for arm in range(len(plan.arms))]
     about = {**plan.about(), "keeps": "record" if keep_record else "outcomes"}
-    tell = progress or (lambda n: None)
+    tell, where = progress or (lambda n: None), where or Where()
+    size = chunk or cut_evenly(plan.total, len(infos), where.workers)
     if resume and _is_finished(out, infos, about):
         tell(plan.total * len(infos))
     else:
         _make_way(out, infos, resume)
         parts = open_parts(out / PARTS, about, resume)
-        _fill(parts, plan, infos, chunk, tell, where or Where(), keep_record)
+        _fill(parts, plan, infos, size, tell, where, keep_record)
         for info in infos:
             targets = {"outcomes": out / info.folder / "outcomes.parquet"}
             if keep_record:
@@ -68,6 +71,14 @@ def rehearse(
     rows = summarize_run(run)
     write_summary(run, rows)
     return rows
+
+
+def cut_evenly(total: int, arms: int, workers: int) -> int:
+    """The size of chunks: at most CHUNK, all about the same, and where they are few as many as keep all workers busy."""
+    pieces = -(-total // CHUNK)
+    while (pieces * arms) % workers and pieces * arms < 4 * workers and total >= SMALL * (pieces + 1):
+        pieces += 1
+    return -(-total // pieces)
 
 
 def _fill(
@@ -151,13 +162,9 @@ def _make_way(out: Path, infos: Sequence[VersionInfo], resume: bool) -> None:
         inside = [path.name for path in folder.iterdir()] if folder.is_dir() else ["."]
         strange = sorted(name for name in inside if name not in _OF_AN_ARM)
         if strange:
-            message, expected = (
-                "the place of the run holds other files; nothing was written",
-                "another --out, or an empty folder",
-            )
-            raise TrialrunError(
-                Problem("folder-in-use", message, ", ".join(strange[:5]), expected, Location(str(folder)))
-            )
+            message, expected = "the place of the run holds other files; nothing was written", "another --out"
+            found = ", ".join(strange[:5])
+            raise TrialrunError(Problem("folder-in-use", message, found, expected, Location(str(folder))))
     if resume and (out / PARTS).exists():
         return
     (out / "run.json").unlink(missing_ok=True)  # from here on what is there is no longer a whole run

@@ -165,9 +165,11 @@ def _client(where: Where) -> Iterator[Any]:
         with client:
             yield client
     else:
-        alone = {"POLARS_MAX_THREADS": "1"}
+        alone, any_port = {"POLARS_MAX_THREADS": "1"}, "127.0.0.1:0"  # two runs may go on beside each other
         with (
-            LocalCluster(n_workers=where.workers, threads_per_worker=1, dashboard_address=None, env=alone) as cluster,
+            LocalCluster(
+                n_workers=where.workers, threads_per_worker=1, dashboard_address=any_port, env=alone
+            ) as cluster,
             Client(cluster) as client,
         ):
             yield client

@@ -1,0 +1,95 @@
+"""Calls are worked off here, in processes, or on Dask; a lost worker costs its own calls."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+
+from rehearse.tasks import always_die, square, square_or_die
+from trialrun.rehearse import Where
+from trialrun.rehearse import work as rehearse_work
+from trialrun.rehearse.work import AHEAD, pack, unpack, work_off
+from trialrun.vocab.problems import TrialrunError
+
+PLACES = [Where(2), Where(2, dask=True)]
+IDS = ["processes", "dask"]
+
+
+def _times(folder: Path) -> Counter[int]:
+    """How often each number was asked for."""
+    return Counter(int(file.name.partition("-")[0]) for file in folder.iterdir() if file.name != "killed")
+
+
+@pytest.fixture(autouse=True)
+def _dask(request: pytest.FixtureRequest) -> None:
+    if "dask" in request.node.name:
+        pytest.importorskip("distributed", reason="the extra `scale` is not installed")
+
+
+@pytest.mark.parametrize("where", [Where(), *PLACES], ids=["here", *IDS])
+def test_every_call_is_made_once(where: Where, tmp_path: Path) -> None:
+    found = list(work_off(where, square, [(number, str(tmp_path)) for number in range(20)]))
+    assert sorted(found) == [number**2 for number in range(20)]
+    assert _times(tmp_path) == dict.fromkeys(range(20), 1)
+
+
+@pytest.mark.parametrize("where", PLACES, ids=IDS)
+def test_a_lost_worker_costs_only_what_it_was_at(where: Where, tmp_path: Path) -> None:
+    calls = [(number, str(tmp_path), 7) for number in range(60)]
+    found = list(work_off(where, square_or_die, calls))
+    assert (tmp_path / "killed").exists()
+    assert sorted(found) == [number**2 for number in range(60)]
+    times = _times(tmp_path)
+    assert times.keys() == set(range(60))
+    again = sum(times.values()) - 60
+    assert again <= AHEAD * where.workers  # what was given out when the worker was lost, at most
+
+
+@pytest.mark.parametrize("where", PLACES, ids=IDS)
+def test_workers_lost_again_and_again_end_the_run(where: Where) -> None:
+    with pytest.raises(TrialrunError, match="lost again and again") as error:
+        list(work_off(where, always_die, [(number, 3) for number in range(12)]))
+    assert error.value.problems[0].code == "lost-worker"
+
+
+def test_few_results_wait_in_memory_on_dask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clients: list[Any] = []
+    real = rehearse_work._client
+
+    @contextmanager
+    def seen(where: Where) -> Iterator[Any]:
+        with real(where) as client:
+            clients.append(client)
+            yield client
+
+    monkeypatch.setattr(rehearse_work, "_client", seen)
+    most = 0
+    for _ in work_off(Where(2, dask=True), square, [(number, str(tmp_path)) for number in range(80)]):
+        most = max(most, len(clients[0].futures))
+    assert 0 < most <= AHEAD * 2
+
+
+def test_a_scheduler_needs_dask_and_an_answer_on_dask(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(TrialrunError, match="only by a run on Dask"):
+        Where(1, dask=False, scheduler="tcp://localhost:1")
+    monkeypatch.setattr(rehearse_work, "WAIT_SECONDS", 1)
+    for address in ("tcp://127.0.0.1:1", "nonsense://there"):
+        with pytest.raises(TrialrunError, match="no Dask scheduler"):
+            list(work_off(Where(1, dask=True, scheduler=address), square, [(1, ".")]))
+
+
+def test_a_run_needs_a_worker() -> None:
+    with pytest.raises(TrialrunError, match="needs a worker"):
+        Where(0)
+
+
+def test_what_is_packed_comes_back_and_mappings_stay_read_only() -> None:
+    back = unpack(pack({"numbers": MappingProxyType({"a": (1, 2.5)})}))
+    assert back == {"numbers": {"a": (1, 2.5)}}
+    assert type(back["numbers"]) is MappingProxyType
