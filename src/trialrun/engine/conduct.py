@@ -166,7 +166,8 @@ def _treatments_due(plan: Plan, subjects: Subjects, day: int, deciding: BoolArra
 def _order_treatments(subjects: Subjects, plan: Plan, day: int, rows: IntArray, orders: Orders, log: Log) -> None:
     """Start or stop co-medication where its rule answers; where it cannot tell, what was ordered stands."""
     set_states(subjects, plan, day, rows)
-    columns = subjects.history.columns(day, rows)
+    inputs = dict.fromkeys(item for criterion in plan.version.concomitant for item in criterion.rule.inputs)
+    columns = subjects.history.columns(day, rows, inputs)
     treatments = dict(orders.treatments)
     for criterion in plan.version.concomitant:
         verdict = evaluate(criterion.rule, columns)

@@ -193,13 +193,17 @@ class History:
         for accumulator in self._of.values():
             accumulator.start(rows, day, what)
 
-    def columns(self, day: float, rows: IntArray) -> Columns:
-        """The columns of these rows (m,) as of a day; they stay as they are when the history goes on."""
+    def columns(self, day: float, rows: IntArray, wanted: Iterable[Input] | None = None) -> Columns:
+        """The columns of these rows (m,) as of a day; they stay as they are when the history goes on.
+
+        `wanted` names the inputs of the rules that are to be evaluated (None: all that the history keeps).
+        """
         everyone = (
             rows.size == self.n and rows.size > 0 and rows[0] == 0 and rows[-1] == self.n - 1 and _increasing(rows)
         )
         which = None if everyone else rows
-        return Columns(day, rows.size, {item: each.column(which, day) for item, each in self._of.items()})
+        items = self._of if wanted is None else wanted
+        return Columns(day, rows.size, {item: self._of[item].column(which, day) for item in items})
 
 
 def _increasing(rows: IntArray) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from trialrun.rules.nodes import Predicate, inputs_of
 from trialrun.rules.terms import Input
@@ -17,7 +18,7 @@ class Rule:
     node: Predicate
     location: Location
 
-    @property
+    @cached_property
     def inputs(self) -> tuple[Input, ...]:
         """The accumulators the rule needs, those that others rest on included, each once."""
         found: dict[Input, None] = {}
