@@ -17,9 +17,10 @@ import polars as pl
 import pytest
 
 from rehearse.tasks import DAY, KILL, STUDIES, files_of, make_chunk_or_die
+from trialrun.analysis.outcomes import derive_outcomes
 from trialrun.rehearse import Request, Where, read_rehearsal, rehearse
 from trialrun.rehearse import run as rehearse_run
-from trialrun.rehearse.run import CHUNK, cut_evenly
+from trialrun.rehearse.run import CHUNK, cut_evenly, simulate_chunk
 from trialrun.simulate.ensemble import assign_sets, read_ensemble
 from trialrun.vocab.problems import TrialrunError
 
@@ -224,3 +225,16 @@ def test_chunks_keep_all_workers_busy() -> None:
     for total in (1, 511, 512, 2049, 5000, 20_000):
         for workers in (1, 2, 3, 8):
             assert 1 <= cut_evenly(total, 1, workers) <= min(total, CHUNK)
+
+
+@pytest.mark.parametrize("study", ["lenalidomide-cll", "venetoclax-rampup"])
+def test_outcomes_are_derived_from_the_same_lines_as_the_record_has(study: str) -> None:
+    plan = read_rehearsal(Request(((str(STUDIES / study), None),), None, 40, 1, 2, 3, None))
+    record, lean = (simulate_chunk(plan, 0, 0, 40, keep) for keep in (True, False))
+    for name in ("subjects", "visits", "exposures", "adverse_events", "dispositions"):
+        assert lean[name].equals(record[name]), name
+    findings = lean["findings"].with_columns(pl.col("subject").cast(pl.String))
+    assert findings["text"].drop_nulls().len() > 0
+    assert findings.equals(record["findings"].select(findings.columns))
+    assert lean["concomitant"].height == 0 < record["concomitant"].height
+    assert derive_outcomes(lean, plan.info(0)).equals(derive_outcomes(record, plan.info(0)))

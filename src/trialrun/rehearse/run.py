@@ -106,7 +106,7 @@ def make_chunk(
 ) -> tuple[int, int, int, dict[str, bytes]]:
     """One chunk of one arm as Parquet by table; whoever calls writes it. It depends on nothing but what it is given."""
     rehearsal: Rehearsal = unpack(packed)
-    tables = simulate_chunk(rehearsal, arm, first, n)
+    tables = simulate_chunk(rehearsal, arm, first, n, keep_record)
     if first:
         tables["approvals"] = tables["approvals"].clear()  # the site activates the version once
     index = np.arange(first, first + n)
@@ -124,15 +124,18 @@ def make_chunk(
     return arm, first, n, made
 
 
-def simulate_chunk(rehearsal: Rehearsal, arm: int, first: int, n: int) -> dict[str, pl.DataFrame]:
-    """The record of subjects `first` to `first + n - 1` (counted over all trials) under one arm."""
+def simulate_chunk(
+    rehearsal: Rehearsal, arm: int, first: int, n: int, keep_record: bool = True
+) -> dict[str, pl.DataFrame]:
+    """The record of subjects `first` to `first + n - 1` (counted over all trials) under one arm, or without `keep_record` the
+    part of it that outcomes are derived from."""
     index = np.arange(first, first + n)
     number = index % rehearsal.subjects + 1
     called = [f"T{t:04d}-{s:06d}" for t, s in zip(rehearsal.trial_of(index), number, strict=True)]
     names = pl.Series("subject", called, dtype=pl.String)
     numbers, _ = rehearsal.numbers(index)
     return conduct_subjects(
-        rehearsal.population, rehearsal.plan(arm), rehearsal.cycles, rehearsal.seed, index, names, numbers
+        rehearsal.population, rehearsal.plan(arm), rehearsal.cycles, rehearsal.seed, index, names, numbers, keep_record
     )
 
 

@@ -15,6 +15,7 @@ from trialrun.engine.entries import derive_tables
 from trialrun.engine.subjects import Subjects
 from trialrun.plan.calendar import Plan
 from trialrun.record.tables import schema
+from trialrun.rehearse.lean import derive_read_tables
 from trialrun.simulate.clinic import VirtualClinic
 from trialrun.simulate.population import Population
 from trialrun.simulate.subjects import Numbers
@@ -30,10 +31,12 @@ def conduct_subjects(
     index: IntArray,
     names: pl.Series,
     numbers: Numbers | None = None,
+    keep_record: bool = True,
 ) -> dict[str, pl.DataFrame]:
     """The record of the virtual subjects of these global indices (n,) under one version, called by these names (n,).
 
-    An index may stand more than once, with other `numbers` (see `draw_subjects`).
+    An index may stand more than once, with other `numbers` (see `draw_subjects`). Without `keep_record` the tables hold only
+    what outcomes are derived from.
     """
     n = index.size
     clinic = VirtualClinic(population, n, seed, index=index, numbers=numbers)
@@ -46,7 +49,8 @@ def conduct_subjects(
     conduct([plan], lambda day: everyone, clinic, PlannedCalendar(), subjects, days, log)
     # virtual subjects have no calendar of their own: all start on the day the version came into force
     start = plan.version.date + timedelta(days=28)
-    tables = derive_tables(log, [plan], everyone, names, start)
+    derive = derive_tables if keep_record else derive_read_tables
+    tables = derive(log, [plan], everyone, names, start)
     tables["subjects"] = _people(names, clinic, start)
     tables["consents"] = _consents(names, plan, start)
     tables["approvals"] = _approvals(plan)
@@ -58,7 +62,7 @@ def derive_subject_outcomes(
 ) -> pl.DataFrame:
     """Outcomes of virtual subjects of these indices (n,), one row each in their order; nothing is kept on disk."""
     names = pl.Series("subject", [f"S{i:07d}" for i in range(index.size)], dtype=pl.String)
-    tables = conduct_subjects(population, plan, cycles, seed, index, names, numbers)
+    tables = conduct_subjects(population, plan, cycles, seed, index, names, numbers, keep_record=False)
     return derive_outcomes(tables, derive_version_info(plan, cycles))
 
 

@@ -1,0 +1,70 @@
+"""What outcomes are derived from and no more, for runs that keep no record: less memory and time, the same outcomes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from trialrun.engine.conduct import Log
+from trialrun.engine.decide import Act
+from trialrun.engine.entries import derive_tables
+from trialrun.engine.source import Findings
+from trialrun.plan.calendar import Plan
+from trialrun.vocab.tests import all_tests
+
+IntArray = NDArray[np.int64]
+
+
+def derive_read_tables(
+    log: Log, plans: Sequence[Plan], which: IntArray, names: pl.Series, start: date
+) -> dict[str, pl.DataFrame]:
+    """As `derive_tables`, but for outcomes: no co-medication, of decisions only those of a day on which someone was stopped,
+    and of findings, which are nearly all lines of a record, only the columns that outcomes are derived from."""
+    rest = Log(
+        observed=[(day, replace(observed, findings=())) for day, observed in log.observed],
+        decided=[decisions for decisions in log.decided if (decisions.act == Act.STOP).any()],
+        visits=log.visits,
+        held=log.held,
+    )
+    tables = derive_tables(rest, plans, which, names, start)
+    tables["findings"] = _findings(log, names, start)
+    return tables
+
+
+def _findings(log: Log, names: pl.Series, start: date) -> pl.DataFrame:
+    """Results by subject and day, those of one day test by test: the order of the record."""
+    by_test: dict[str, list[tuple[int, Findings]]] = {}
+    for day, observed in log.observed:
+        for item in observed.findings:
+            by_test.setdefault(item.test, []).append((day, item))
+    tests = list(by_test)
+    batches = [(number, day, item) for number, test in enumerate(tests) for day, item in by_test[test]]
+    sizes = [item.rows.size for *_, item in batches]
+    rows = np.concatenate([np.zeros(0, dtype=np.int64), *(item.rows for *_, item in batches)])
+    days = np.repeat(np.array([day for _, day, _ in batches], dtype=np.int64), sizes)
+    order = np.lexsort((days, rows))
+    test = np.repeat(np.array([number for number, *_ in batches], dtype=np.uint32), sizes)[order]
+    truth = np.array([all_tests()[name].kind == "truth" for name in tests], dtype=np.bool_)[test]
+    people = names.cast(pl.Enum(names.unique(maintain_order=True)))  # numbers are quicker to join by than text
+    value = _column("values", batches)[order]
+    said = pl.Series(["no", "yes"]).gather(pl.Series(np.where(truth & (value == 1), 1, 0).astype(np.uint32)))
+    return pl.DataFrame(
+        {
+            "subject": people.gather(rows[order].astype(np.uint32)),
+            "date": pl.Series((np.datetime64(start) + days[order]).astype("datetime64[D]")),
+            "test": pl.Series(tests, dtype=pl.String).gather(test),
+            "value": pl.Series(np.where(truth, np.nan, value)).fill_nan(None),
+            "text": said.set(pl.Series(~(truth & ((value == 0) | (value == 1)))), None),
+            "low": pl.Series(_column("low", batches)[order]).fill_nan(None),
+            "high": pl.Series(_column("high", batches)[order]).fill_nan(None),
+        }
+    )
+
+
+def _column(field: str, batches: Sequence[tuple[int, int, Findings]]) -> NDArray[np.float64]:
+    return np.concatenate([np.zeros(0), *(getattr(item, field) for *_, item in batches)])
