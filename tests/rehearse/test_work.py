@@ -14,7 +14,7 @@ import pytest
 from rehearse.tasks import always_die, square, square_or_die
 from trialrun.rehearse import Where
 from trialrun.rehearse import work as rehearse_work
-from trialrun.rehearse.work import AHEAD, pack, unpack, work_off
+from trialrun.rehearse.work import AHEAD, pack, suggest_workers, unpack, work_off
 from trialrun.vocab.problems import TrialrunError
 
 PLACES = [Where(2), Where(2, dask=True)]
@@ -82,6 +82,13 @@ def test_a_scheduler_needs_dask_and_an_answer_on_dask(monkeypatch: pytest.Monkey
     for address in ("tcp://127.0.0.1:1", "nonsense://there"):
         with pytest.raises(TrialrunError, match="no Dask scheduler"):
             list(work_off(Where(1, dask=True, scheduler=address), square, [(1, ".")]))
+
+
+def test_workers_are_suggested_where_they_are_worth_their_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rehearse_work.os, "sched_getaffinity", lambda _: set(range(4)), raising=False)
+    assert [suggest_workers(work) for work in (1, 23_999, 24_000, 36_000, 10**9)] == [1, 1, 2, 3, 4]
+    monkeypatch.setattr(rehearse_work.os, "sched_getaffinity", lambda _: set(range(96)), raising=False)
+    assert suggest_workers(10**9) == 8
 
 
 def test_a_run_needs_a_worker() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
@@ -50,7 +50,14 @@ EnsembleFile = Annotated[
     typer.Option("--ensemble", help="Parameter sets; else ensemble.parquet beside the population, where it is."),
 ]
 OneSet = Annotated[bool, typer.Option("--one-set", help="Only the population file's own numbers, no ensemble.")]
-Workers = Annotated[int, typer.Option("--workers", min=1, help="Processes, or workers of a local Dask cluster.")]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        min=1,
+        help="Processes, or workers of a local Dask cluster; else one a processor where it is worth it.",
+    ),
+]
 On = Annotated[Place, typer.Option("--on", help="Where chunks are simulated.")]
 Scheduler = Annotated[str | None, typer.Option("--scheduler", help="Address of a Dask scheduler, tcp://host:port.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the same request that was interrupted.")]
@@ -83,7 +90,7 @@ def simulate(
     population: PopulationFile = None,
     ensemble: EnsembleFile = None,
     one_set: OneSet = False,
-    workers: Workers = 1,
+    workers: Workers = None,
     on: On = Place.here,
     scheduler: Scheduler = None,
     resume: Resume = False,
@@ -122,7 +129,7 @@ def compare(
     population: PopulationFile = None,
     ensemble: EnsembleFile = None,
     one_set: OneSet = False,
-    workers: Workers = 1,
+    workers: Workers = None,
     on: On = Place.here,
     scheduler: Scheduler = None,
     resume: Resume = False,
@@ -161,7 +168,7 @@ def compare(
 
 @dataclass(frozen=True, slots=True)
 class _Settings:
-    workers: int
+    workers: int | None
     on: Place
     scheduler: str | None
     resume: bool
@@ -184,12 +191,14 @@ def _rehearse(
     from rich.console import Console
     from rich.progress import Progress
 
-    from trialrun.rehearse import Request, Where, read_rehearsal, rehearse
+    from trialrun.rehearse import Request, Where, read_rehearsal, rehearse, suggest_workers
 
     people = None if population is None else str(population)
     request = Request(tuple(named), people, subjects, trials, seed, cycles, ensemble)
-    where = Where(settings.workers, settings.on is Place.dask, settings.scheduler)
+    where = Where(settings.workers or 1, settings.on is Place.dask, settings.scheduler)
     plan = read_rehearsal(request)
+    if settings.workers is None:
+        where = replace(where, workers=suggest_workers(plan.total * len(plan.arms) * plan.cycles))
     if plan.total != subjects * (trials or 1):
         typer.echo(f"{subjects:,} subjects are rounded up to {plan.trials:,} trials of {plan.subjects}", err=True)
     console = Console(stderr=True)

@@ -3,7 +3,7 @@
 from trialrun.rehearse.plan import Arm, Rehearsal, Request, read_rehearsal
 from trialrun.rehearse.run import make_chunk, rehearse, simulate_chunk
 from trialrun.rehearse.subjects import conduct_subjects, derive_subject_outcomes
-from trialrun.rehearse.work import Where
+from trialrun.rehearse.work import Where, suggest_workers
 
 __all__ = [
     "Arm",
@@ -16,4 +16,5 @@ __all__ = [
     "read_rehearsal",
     "rehearse",
     "simulate_chunk",
+    "suggest_workers",
 ]

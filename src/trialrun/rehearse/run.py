@@ -12,14 +12,13 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
 from trialrun.analysis.outcomes import derive_outcomes
-from trialrun.analysis.rows import Row
 from trialrun.analysis.run import VersionInfo, read_run
-from trialrun.analysis.summary import summarize_run, write_summary
 from trialrun.record.tables import TABLES
 from trialrun.rehearse.describe import write_description
 from trialrun.rehearse.parts import PARTS, Parts, cannot_write, open_parts, refuse_another
@@ -27,6 +26,9 @@ from trialrun.rehearse.plan import Rehearsal, Request, read_rehearsal
 from trialrun.rehearse.subjects import conduct_subjects
 from trialrun.rehearse.work import Where, pack, unpack, work_off
 from trialrun.vocab.problems import Location, Problem, TrialrunError
+
+if TYPE_CHECKING:
+    from trialrun.analysis.rows import Row
 
 CHUNK = 2048  # subjects simulated at once, at most: their columns fit the processor's cache, their record the memory
 SMALL = 256  # below it most of a chunk's time is the same for one subject as for all
@@ -67,6 +69,9 @@ def rehearse(
             parts.merge(info.folder, plan.total, targets)
         write_description(plan, infos, about, out, made_on)
         parts.remove()
+    # here, because workers read this module as well and need no statistics
+    from trialrun.analysis.summary import summarize_run, write_summary
+
     run = read_run(out)
     rows = summarize_run(run)
     write_summary(run, rows)

@@ -22,6 +22,8 @@ Result = TypeVar("Result")
 Call = tuple[Any, ...]
 AHEAD = 3  # calls given out for each worker, so that none waits, and few results wait in memory
 MOST_LOSSES = 3  # workers lost in a row, with no result between, before the run gives up
+WORTH_A_WORKER = 12_000  # subjects x cycles: about as long as a process takes to start
+MOST_UNASKED = 8  # processes that are started unless more are asked for: each takes its own memory
 WAIT_SECONDS = 20  # for a Dask scheduler to answer
 
 
@@ -39,6 +41,13 @@ class Where:
             raise TrialrunError(Problem("scheduler-unused", message, self.scheduler, "--on dask as well"))
         if self.workers < 1:
             raise TrialrunError(Problem("no-workers", "a run needs a worker", str(self.workers), "1 or more"))
+
+
+def suggest_workers(subject_cycles: int) -> int:
+    """How many processes so much work deserves on this machine."""
+    asked = getattr(os, "sched_getaffinity", None)
+    processors = len(asked(0)) if asked is not None else (os.cpu_count() or 1)
+    return max(1, min(subject_cycles // WORTH_A_WORKER, processors, MOST_UNASKED))
 
 
 class _Pickler(pickle.Pickler):
