@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from trialrun.simulate.model.module import Drug, Model, Module, names_in
 
@@ -87,9 +88,9 @@ def nodes_of(points: Sequence[float], weights: Sequence[float]) -> list[list[flo
     return [node.tolist() for node in nodes]
 
 
-def _gauss(count: int, low: float, high: float) -> tuple[list[float], list[float]]:
+def _gauss(count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     x, w = np.polynomial.legendre.leggauss(count)
-    return (low + (high - low) * (x + 1) / 2).tolist(), (w * (high - low) / 2).tolist()
+    return (x + 1) / 2, w / 2
 
 
 Rule = tuple[list[float], list[list[float]]]
@@ -97,11 +98,11 @@ Rule = tuple[list[float], list[list[float]]]
 
 @cache
 def rule_of(first: bool) -> Rule:
-    """Points (in steps) and their shares in the nodes. In the step after the dose the concentration rises within the hour:
-    it has points of its own there."""
-    parts = [_gauss(4, 0.0, 0.25), _gauss(4, 0.25, 1.0)] if first else [_gauss(3, 0.0, 1.0)]
-    points = [x for some, _ in parts for x in some]
-    return points, nodes_of(points, [w for _, weights in parts for w in weights])
+    """Points (in steps) and their shares in the nodes. In the step after the dose the concentration rises within the hour,
+    and what saturates with it within minutes: there the points of Gauss stand at u^3, close together at the start."""
+    u, w = _gauss(8 if first else 3)
+    points, weights = (u**3, 3 * u**2 * w) if first else (u, w)
+    return points.tolist(), nodes_of(points.tolist(), weights.tolist())
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,8 @@ class Program:
 
     Each function is a list of statements `name = expression` or `w[row + l] = expression`; all lanes do the same. `h` is the
     length of a step in days; for `begin` it is 1 over the parts that each step of the grid is cut into. `give` runs once a
-    day, `begin` before its first step, `end` after its last; `steps` holds each step of the grid, its length and the names of
+    day, `fixed` before the first day and whenever `h` has changed, `begin` before a day's first step, `end` after its last;
+    `steps` holds each step of the grid, its length and the names of
     the functions that it calls in order.
     """
 
@@ -145,6 +147,7 @@ class _Writer:
         self.sizes = tuple(dict.fromkeys(model.grid))
         self.rows.add(*model.states)
         self.n_states = len(model.states)
+        self.fixed = self._fixed_names()
         self.constants_at = self.rows.add(*model.constants)
         self.inputs_at = self.rows.add(*model.inputs)
         self.rows.add(*(name for module in model.modules for name in module.daily))
@@ -170,9 +173,21 @@ class _Writer:
             found |= {name: None for text in texts for name in names_in(text) if name in states}
         return list(found)
 
+    def _fixed_names(self) -> frozenset[str]:
+        """Constants, and daily values that follow from them alone: they are the same on every day."""
+        known = set(self.model.constants)
+        for module in self.model.modules:
+            for name, text in module.daily.items():
+                if known.issuperset(names_in(text)):
+                    known.add(name)
+        return frozenset(known)
+
+    def _is_fixed(self, *texts: str) -> bool:
+        return all(self.fixed.issuperset(names_in(text)) for text in texts)
+
     def program(self) -> Program:
         """All functions."""
-        functions = {"give": tuple(self._give()), "begin": tuple(self._begin())}
+        functions = {"give": tuple(self._give()), "fixed": tuple(self._fixed()), "begin": tuple(self._begin())}
         calls: list[list[str]] = [[] for _ in self.sizes]
         for i, module in enumerate(self.model.modules):
             for size in range(len(self.sizes)):
@@ -209,11 +224,33 @@ class _Writer:
         for module in self.model.modules:
             yield from (f"{self.rows[name]} = {write(text)}" for name, text in module.jumps.items())
 
+    def _fixed(self) -> Iterator[str]:
+        """What depends on the constants and on the length of the steps alone."""
+        write = Expression(self._names())
+        for module in self.model.modules:
+            named = [(name, text) for name, text in module.daily.items() if name in self.fixed]
+            yield from (f"{self.rows[name]} = {write(text)}" for name, text in named)
+        yield from self._falls(write, fixed=True)
+
+    def _falls(self, write: Expression, fixed: bool) -> Iterator[str]:
+        """How far what falls by itself has fallen at each point of the steps: for rates that are fixed, or for the others."""
+        for module in self.model.modules:
+            for name, text in module.decay.items():
+                if self._is_fixed(text) is fixed:
+                    for size, length in enumerate(self.sizes):
+                        yield from _exponential(self.rows, name, write(text), size, length)
+        for module in self.model.modules:
+            if module.drug:
+                rates = _rates(module.drug)
+                known = [part for part, texts in rates.items() if self._is_fixed(*texts)]
+                yield from _drug_falls(module.drug, self.rows, write, self.sizes, known, fixed)
+
     def _begin(self) -> Iterator[str]:
         """Start of a day: daily values, restarts, nodes at the start, the drug's shares."""
         write = Expression(self._names())
         for module in self.model.modules:
-            yield from (f"{self.rows[name]} = {write(text)}" for name, text in module.daily.items())
+            named = [(name, text) for name, text in module.daily.items() if name not in self.fixed]
+            yield from (f"{self.rows[name]} = {write(text)}" for name, text in named)
         for module in self.model.modules:
             yield from (f"{self.rows[name]} = {write(text)}" for name, text in module.restart.items())
         yield from (f"{self.rows[f'{name}@2']} = {self.rows[name]}" for name in self._read_below())
@@ -223,13 +260,10 @@ class _Writer:
         yield f"coarse = {coarse}"
         yield "coarse = coarse if h > 0.75 else -1.0"
         yield f"{self.rows['@error']} = 1.0 if coarse > 0.0 else -1.0"
-        for module in self.model.modules:
-            for name, text in module.decay.items():
-                for size, length in enumerate(self.sizes):
-                    yield from _exponential(self.rows, name, write(text), size, length)
+        yield from self._falls(write, fixed=False)
         for module in self.model.modules:
             if module.drug:
-                yield from _drug_begin(module.drug, self.rows, write, self.sizes)
+                yield from _drug_begin(module.drug, self.rows, write)
         fast = {name for module in self.model.modules if module.drug for name in module.drug.fast}
         at_start = {name: self.rows[f"{name}@2"] for name in self.noded}
         drugs = [module.drug for module in self.model.modules if module.drug]
@@ -438,36 +472,64 @@ def _drug_rows(drug: Drug, sizes: int) -> list[str]:
     return [*falls, *shares, *(f"@rate_{own}_{part}" for part in _PARTS), f"@scale_{own}", f"@entry_{own}"]
 
 
-def _drug_begin(drug: Drug, rows: Rows, write: Expression, sizes: Sequence[float]) -> Iterator[str]:
-    """Shares at the start of the day. Rates that nearly agree are moved apart by a few 1e-8 of themselves."""
+def _parts(drug: Drug) -> tuple[str, ...]:
+    """The exponentials that the drug needs: the effect site only where something asks for it."""
+    asked = any("effect_site" in names_in(text) for text in drug.fast.values())
+    return _PARTS if asked else _PARTS[:2]
+
+
+def _rates(drug: Drug) -> dict[str, tuple[str, ...]]:
+    """The rate of each exponential, and the rates from which it is kept apart."""
+    gut, site = drug.absorption, drug.effect
+    rates = {"gut": (gut,), "site": (site, gut), "out": (drug.elimination, gut, site)}
+    return {part: rates[part] if part != "out" or "site" in _parts(drug) else rates[part][:2]
+            for part in ("gut", "site", "out") if part in _parts(drug)}  # fmt: skip
+
+
+def _drug_falls(
+    drug: Drug, rows: Rows, write: Expression, sizes: Sequence[float], known: Sequence[str], fixed: bool
+) -> Iterator[str]:
+    """Rates, and what each exponential falls to at the points of the steps: of the parts `known` before the first day, or
+    of the others. Rates that nearly agree are moved apart by a few 1e-8 of themselves."""
+    own = drug.states[1]
+    for part, (text, *others) in _rates(drug).items():
+        row = rows[f"@rate_{own}_{part}"]
+        if (part in known) is not fixed:
+            continue
+        yield f"rate = {write(text)}"
+        apart = zip(("gut", "site"), others, strict=False)
+        for move, (other, _) in zip(("1.00000002", "1.00000006"), apart, strict=False):
+            near = f"abs({rows[f'@rate_{own}_{other}']} - rate) < 2e-8 * rate"
+            yield f"rate = rate * {move} if {near} else rate"
+        yield f"{row} = rate"
+        for size, length in enumerate(sizes):
+            points, _ = rule_of(size == 0)
+            for point, x in zip(_points(size), points, strict=True):
+                yield f"{rows[f'@fall_{own}_{part}_{point}']} = exp(-rate * (h * {length * x!r}))"
+            yield f"{rows[f'@fall_{own}_{part}_{size}end']} = exp(-rate * (h * {length!r}))"
+
+
+def _drug_begin(drug: Drug, rows: Rows, write: Expression) -> Iterator[str]:
+    """Shares at the start of the day."""
     own = drug.states[1]
     depot, central, effect = (rows[name] for name in drug.states[:3])
-    yield f"gut = {write(drug.absorption)}"
-    yield f"out = {write(drug.elimination)}"
-    yield f"site = {write(drug.effect)}"
-    yield "out = out * 1.00000002 if abs(gut - out) < 2e-8 * out else out"
-    yield "site = site * 1.00000004 if abs(gut - site) < 2e-8 * site else site"
-    yield "site = site * 1.00000004 if abs(out - site) < 2e-8 * site else site"
+    parts = _parts(drug)
+    for part in parts:
+        yield f"{part} = {rows[f'@rate_{own}_{part}']}"
     yield f"scale = {write(drug.scale)}"
     yield f"entry = scale * gut / (gut - out) * {depot}"
     yield f"blood_out = scale * {central} + entry"
-    yield "effect_gut = -entry * site / (site - gut)"
-    yield "effect_out = blood_out * site / (site - out)"
-    values = {"blood_gut": "-entry", "blood_out": "blood_out", "blood_site": "0.0"}
-    values |= {"effect_gut": "effect_gut", "effect_out": "effect_out"}
-    values |= {"effect_site": f"{effect} - effect_gut - effect_out"}
-    values |= {"rate_gut": "gut", "rate_out": "out", "rate_site": "site"}
+    values = {"blood_gut": "-entry", "blood_out": "blood_out"}
+    if "site" in parts:
+        yield "effect_gut = -entry * site / (site - gut)"
+        yield "effect_out = blood_out * site / (site - out)"
+        values |= {"effect_gut": "effect_gut", "effect_out": "effect_out"}
+        values |= {"effect_site": f"{effect} - effect_gut - effect_out"}
     for name, value in values.items():
         kind, part = name.split("_")
         yield f"{rows[f'@{kind}_{own}_{part}']} = {value}"
     yield f"{rows[f'@scale_{own}']} = scale"
     yield f"{rows[f'@entry_{own}']} = {depot}"
-    for part in _PARTS:
-        for size, length in enumerate(sizes):
-            points, _ = rule_of(size == 0)
-            for point, x in zip(_points(size), points, strict=True):
-                yield f"{rows[f'@fall_{own}_{part}_{point}']} = exp(-{part} * (h * {length * x!r}))"
-            yield f"{rows[f'@fall_{own}_{part}_{size}end']} = exp(-{part} * (h * {length!r}))"
     # what was taken up to today's end; the rest of the day's exposure follows from the drug that is left
     last = drug.states[3]
     yield f"{rows[last]} = {rows[last]} + {central} / out * scale"
@@ -476,18 +538,14 @@ def _drug_begin(drug: Drug, rows: Rows, write: Expression, sizes: Sequence[float
 def _drug_signals(drug: Drug, rows: Rows, names: Mapping[str, str], size: int) -> Iterator[str]:
     _, shares = rule_of(size == 0)
     own = drug.states[1]
-    needs_blood = any("concentration" in names_in(text) for text in drug.fast.values())
+    asked = {name for text in drug.fast.values() for name in names_in(text)}
     for name in drug.fast:
         yield f"{name}_0 = {name}_1 = {name}_2 = 0.0"
     for i, point in enumerate(_points(size)):
-        fall = {part: rows[f"@fall_{own}_{part}_{point}"] for part in _PARTS}
-        said = {
-            kind: " + ".join(f"{rows[f'@{kind}_{own}_{part}']} * {fall[part]}" for part in parts)
-            for kind, parts in (("blood", _PARTS[:2]), ("effect", _PARTS))
-        }
-        if needs_blood:
-            yield f"concentration = {said['blood']}"
-        yield f"effect_site = {said['effect']}"
+        fall = {part: rows[f"@fall_{own}_{part}_{point}"] for part in _parts(drug)}
+        for name, kind, parts in (("concentration", "blood", _PARTS[:2]), ("effect_site", "effect", _PARTS)):
+            if name in asked:
+                yield f"{name} = " + " + ".join(f"{rows[f'@{kind}_{own}_{part}']} * {fall[part]}" for part in parts)
         for name, text in drug.fast.items():
             yield f"value = {Expression({**names, 'concentration': 'concentration', 'effect_site': 'effect_site'})(text)}"
             for node in _NODES:
@@ -498,8 +556,8 @@ def _drug_signals(drug: Drug, rows: Rows, names: Mapping[str, str], size: int) -
 
 def _drug_advance(drug: Drug, rows: Rows, size: int) -> Iterator[str]:
     own = drug.states[1]
-    for kind in ("blood", "effect"):
-        for part in _PARTS:
+    for kind, parts in (("blood", _PARTS[:2]), ("effect", _PARTS if "site" in _parts(drug) else ())):
+        for part in parts:
             row = rows[f"@{kind}_{own}_{part}"]
             yield f"{row} = {row} * {rows[f'@fall_{own}_{part}_{size}end']}"
 
@@ -513,5 +571,6 @@ def _drug_end(drug: Drug, rows: Rows) -> Iterator[str]:
     yield f"{depot} = {entry} * exp(-{gut})"
     yield f"blood = {rows[f'@blood_{own}_gut']} + {rows[f'@blood_{own}_out']}"
     yield f"{central} = blood / {scale}"
-    yield f"{effect} = " + " + ".join(rows[f"@effect_{own}_{part}"] for part in _PARTS)
+    if "site" in _parts(drug):
+        yield f"{effect} = " + " + ".join(rows[f"@effect_{own}_{part}"] for part in _PARTS)
     yield f"{exposure} = {exposure} + ({scale} * ({entry} - {depot}) - blood) / {out}"

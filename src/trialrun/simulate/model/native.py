@@ -202,7 +202,7 @@ def _advance(module: Any, program: Program, functions: Mapping[str, Any]) -> Non
 
     work, start = room(_DOUBLE, rows), room(_DOUBLE, program.states * LANES)
     done, steps, most, left = room(_INT, LANES), room(_INT, 1), room(_INT, 1), room(_INT, 1)
-    bad = room(_INT, 1)
+    bad, fixed_for = room(_INT, 1), room(_DOUBLE, 1)
 
     def whole(value: int) -> Any:
         return ir.Constant(_INT, value)
@@ -226,6 +226,7 @@ def _advance(module: Any, program: Program, functions: Mapping[str, Any]) -> Non
         ):
             copy(at(work, whole(first * LANES)), at(source, b.mul(block, whole(count * LANES))), count * LANES)
         copy(work, own, program.states * LANES)
+        b.store(ir.Constant(_DOUBLE, 0.0), fixed_for)
         with _loop(b, days) as _:
             b.call(functions["give"], [work, ir.Constant(_DOUBLE, 0.0)])
             copy(start, work, program.states * LANES)
@@ -239,6 +240,9 @@ def _advance(module: Any, program: Program, functions: Mapping[str, Any]) -> Non
             ):
                 count = b.load(steps, typ=_INT)
                 part = b.fdiv(ir.Constant(_DOUBLE, 1.0), b.sitofp(count, _DOUBLE))
+                with b.if_then(b.fcmp_unordered("!=", b.load(fixed_for, typ=_DOUBLE), part)):
+                    b.call(functions["fixed"], [work, part])
+                    b.store(part, fixed_for)
                 b.call(functions["begin"], [work, part])
                 for length, names in program.steps:
                     h = b.fmul(part, ir.Constant(_DOUBLE, length))
