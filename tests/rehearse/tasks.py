@@ -31,6 +31,12 @@ def square_or_die(number: int, folder: str, dies: int) -> int:
     return square(number, folder)
 
 
+def slow_square(number: int) -> int:
+    """The square, after a while."""
+    time.sleep(0.1)
+    return number * number
+
+
 def always_die(number: int, dies: int) -> int:
     """The square; whoever comes to the number `dies` is killed, each time."""
     if number == dies:

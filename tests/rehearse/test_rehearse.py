@@ -20,7 +20,9 @@ from rehearse.tasks import DAY, KILL, STUDIES, files_of, make_chunk_or_die
 from trialrun.analysis.outcomes import derive_outcomes
 from trialrun.rehearse import Request, Where, read_rehearsal, rehearse
 from trialrun.rehearse import run as rehearse_run
-from trialrun.rehearse.run import CHUNK, cut_evenly, simulate_chunk
+from trialrun.rehearse.plan import name_program
+from trialrun.rehearse.run import CHUNK, cut_evenly, make_chunk, simulate_chunk
+from trialrun.rehearse.work import pack
 from trialrun.simulate.ensemble import assign_sets, read_ensemble
 from trialrun.vocab.problems import TrialrunError
 
@@ -238,3 +240,11 @@ def test_outcomes_are_derived_from_the_same_lines_as_the_record_has(study: str) 
     assert findings.equals(record["findings"].select(findings.columns))
     assert lean["concomitant"].height == 0 < record["concomitant"].height
     assert derive_outcomes(lean, plan.info(0)).equals(derive_outcomes(record, plan.info(0)))
+
+
+def test_a_worker_with_another_program_is_refused(request_of: Request) -> None:
+    plan, mine = read_rehearsal(request_of), name_program()
+    assert make_chunk(pack((plan, mine)), 0, 0, 2, False)[:3] == (0, 0, 2)
+    with pytest.raises(TrialrunError, match="another program") as error:
+        make_chunk(pack((plan, {**mine, "program": "0.0.1"})), 0, 0, 2, False)
+    assert "0.0.1" in (error.value.problems[0].expected or "")

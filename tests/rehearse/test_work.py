@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from rehearse.tasks import always_die, square, square_or_die
+from rehearse.tasks import always_die, slow_square, square, square_or_die
 from trialrun.rehearse import Where
 from trialrun.rehearse import work as rehearse_work
 from trialrun.rehearse.work import AHEAD, pack, suggest_workers, unpack, work_off
@@ -82,6 +87,41 @@ def test_a_scheduler_needs_dask_and_an_answer_on_dask(monkeypatch: pytest.Monkey
     for address in ("tcp://127.0.0.1:1", "nonsense://there"):
         with pytest.raises(TrialrunError, match="no Dask scheduler"):
             list(work_off(Where(1, dask=True, scheduler=address), square, [(1, ".")]))
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """A Dask scheduler of its own with one worker: its address and its process."""
+    file = tmp_path / "scheduler.json"
+    own = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])}
+    started = []
+    try:
+        for part, more in (("scheduler", ["--host", "127.0.0.1", "--port", "0"]), ("worker", ["--nthreads", "1"])):
+            call = [sys.executable, "-m", f"distributed.cli.dask_{part}", *more, "--no-dashboard"]
+            call += ["--scheduler-file", str(file)]
+            started.append(subprocess.Popen(call, env=own, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+            until = time.monotonic() + 60
+            while not file.exists():
+                assert time.monotonic() < until, "the scheduler does not start"
+                time.sleep(0.05)
+        yield json.loads(file.read_text(encoding="utf-8"))["address"], started[0]
+    finally:
+        for process in started[::-1]:
+            process.kill()
+            process.wait()
+
+
+def test_a_cluster_that_runs_is_used_and_its_loss_is_told_on_dask(
+    cluster: tuple[str, subprocess.Popen[bytes]],
+) -> None:
+    address, scheduler = cluster
+    where, calls = Where(1, dask=True, scheduler=address), [(number,) for number in range(40)]
+    assert sorted(work_off(where, slow_square, calls)) == [number**2 for number in range(40)]
+    results = work_off(where, slow_square, calls)
+    next(results)
+    scheduler.kill()
+    with pytest.raises(TrialrunError, match="scheduler was lost"):
+        list(results)
 
 
 def test_workers_are_suggested_where_they_are_worth_their_start(monkeypatch: pytest.MonkeyPatch) -> None:

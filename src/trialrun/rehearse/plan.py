@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from hashlib import sha256
 from importlib.metadata import version as installed
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +29,13 @@ IntArray = NDArray[np.int64]
 SMALL_TRIAL = 10  # subjects of a virtual trial where an ensemble is spread over one big group
 FEW_TRIALS = 20  # with fewer of them a group is no longer spread: it is one trial
 MANY_SETS = 100  # parameter sets that are drawn before any is drawn for a second trial
+
+
+@cache
+def name_program() -> Mapping[str, str]:
+    """The program and the libraries that results depend on, with their versions."""
+    libraries = " ".join(f"{name} {installed(name)}" for name in ("llvmlite", "numba", "numpy", "polars", "scipy"))
+    return MappingProxyType({"program": __version__, "libraries": libraries})
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +105,7 @@ class Rehearsal:
         values = b"" if ensemble is None else ensemble.values.tobytes() + ensemble.weights.tobytes()
         names = "none" if ensemble is None else f"{' '.join(ensemble.names)} {sha256(values).hexdigest()}"
         return {
-            "program": __version__,
-            "libraries": " ".join(
-                f"{name} {installed(name)}" for name in ("llvmlite", "numba", "numpy", "polars", "scipy")
-            ),
+            **name_program(),
             "arms": ", ".join(f"{arm.label} {arm.version} {arm.protocol.hash}" for arm in self.arms),
             "population": self.population.content_hash,
             "ensemble": names,
@@ -112,7 +118,7 @@ class Rehearsal:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A rehearsal by the files that it reads, so that any process can read them: `protocols` as (file, version).
+    """A rehearsal by the files that it reads: `protocols` as (file, version).
 
     `trials` None with an ensemble spreads the subjects over trials of SMALL_TRIAL each, rounded up, so that many parameter
     sets are met; a group too small for FEW_TRIALS of them, and every group without an ensemble, is one trial. `ensemble` names

@@ -22,7 +22,7 @@ from trialrun.analysis.run import VersionInfo, read_run
 from trialrun.record.tables import TABLES
 from trialrun.rehearse.describe import write_description
 from trialrun.rehearse.parts import PARTS, Parts, cannot_write, open_parts, refuse_another
-from trialrun.rehearse.plan import Rehearsal, Request, read_rehearsal
+from trialrun.rehearse.plan import Rehearsal, Request, name_program, read_rehearsal
 from trialrun.rehearse.subjects import conduct_subjects
 from trialrun.rehearse.work import Where, pack, unpack, work_off
 from trialrun.vocab.problems import Location, Problem, TrialrunError
@@ -96,7 +96,7 @@ def _fill(
     keep_record: bool,
 ) -> None:
     """Make the chunks that are missing."""
-    packed, calls = pack(plan), []
+    packed, calls = pack((plan, name_program())), []
     for arm, info in enumerate(infos):
         missing = list(parts.missing(info.folder, plan.total, chunk))
         tell(plan.total - sum(n for _, n in missing))
@@ -109,8 +109,12 @@ def _fill(
 def make_chunk(
     packed: bytes, arm: int, first: int, n: int, keep_record: bool
 ) -> tuple[int, int, int, dict[str, bytes]]:
-    """One chunk of one arm as Parquet by table; whoever calls writes it. It depends on nothing but what it is given."""
-    rehearsal: Rehearsal = unpack(packed)
+    """One chunk of one arm as Parquet by table; whoever calls writes it. It depends on nothing but what it is given:
+    `packed` is the rehearsal and the program that asks, of which a worker elsewhere must have the same."""
+    rehearsal, asked = _unpack(packed)
+    if asked != name_program():
+        message = "a worker has another program, so its results would be others"
+        raise TrialrunError(Problem("another-program", message, _say(name_program()), _say(asked)))
     tables = simulate_chunk(rehearsal, arm, first, n, keep_record)
     if first:
         tables["approvals"] = tables["approvals"].clear()  # the site activates the version once
@@ -127,6 +131,15 @@ def make_chunk(
         table.write_parquet(file)
         made[name] = file.getvalue()
     return arm, first, n, made
+
+
+def _unpack(packed: bytes) -> tuple[Rehearsal, Mapping[str, str]]:
+    rehearsal, asked = unpack(packed)
+    return rehearsal, asked
+
+
+def _say(program: Mapping[str, str]) -> str:
+    return " ".join(f"{name} {said}" for name, said in program.items())
 
 
 def simulate_chunk(

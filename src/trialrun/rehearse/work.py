@@ -7,7 +7,7 @@ import os
 import pickle
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -155,6 +155,10 @@ def _on_dask(where: Where, task: Callable[..., Result], calls: Sequence[Call]) -
                 result = future.result()
             except KilledWorker as error:
                 raise _lost(str(error).splitlines()[0]) from None
+            except CancelledError as error:
+                found, right = str(error).splitlines()[0], "--resume, once the cluster is there again"
+                message = "the Dask scheduler was lost; finished chunks are kept"
+                raise TrialrunError(Problem("lost-scheduler", message, found, right)) from None
             future.release()
             fill()
             yield result
