@@ -21,7 +21,7 @@ from trialrun.analysis.outcomes import derive_outcomes
 from trialrun.rehearse import Request, Where, read_rehearsal, rehearse
 from trialrun.rehearse import run as rehearse_run
 from trialrun.rehearse.plan import name_program
-from trialrun.rehearse.run import CHUNK, cut_evenly, make_chunk, simulate_chunk
+from trialrun.rehearse.run import cut_evenly, make_chunk, simulate_chunk
 from trialrun.rehearse.work import pack
 from trialrun.simulate.ensemble import assign_sets, read_ensemble
 from trialrun.vocab.problems import TrialrunError
@@ -219,14 +219,25 @@ def test_schedules_of_several_studies_meet_the_same_people(tmp_path: Path) -> No
 
 
 def test_chunks_keep_all_workers_busy() -> None:
-    assert cut_evenly(2000, 1, 1) == 2000
-    assert cut_evenly(2000, 1, 2) == 1000
-    assert cut_evenly(2000, 2, 2) == 2000
-    assert cut_evenly(300, 1, 2) == 300  # a chunk of 150 would take about as long
-    assert cut_evenly(1_000_000, 1, 2) <= CHUNK
+    assert cut_evenly(2000, 1, 1, 2048) == 2000
+    assert cut_evenly(2000, 1, 2, 2048) == 1000
+    assert cut_evenly(2000, 2, 2, 2048) == 2000
+    assert cut_evenly(300, 1, 2, 2048) == 300  # a chunk of 150 would take about as long
+    assert cut_evenly(1_000_000, 1, 2, 4096) == 4082  # 245 chunks
     for total in (1, 511, 512, 2049, 5000, 20_000):
         for workers in (1, 2, 3, 8):
-            assert 1 <= cut_evenly(total, 1, workers) <= min(total, CHUNK)
+            assert 1 <= cut_evenly(total, 1, workers, 2048) <= min(total, 2048)
+
+
+def test_outcomes_do_not_depend_on_how_many_are_derived_together(
+    request_of: Request, whole: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rehearse_run, "AT_ONCE", 9)
+    for keep in (True, False):
+        rehearse(request_of, tmp_path / str(keep), DAY, keep_record=keep)
+        for version in ("original", "amendment-1"):
+            name = f"{version}/outcomes.parquet"
+            assert (tmp_path / str(keep) / name).read_bytes() == whole[name], (name, keep)
 
 
 @pytest.mark.parametrize("study", ["lenalidomide-cll", "venetoclax-rampup"])

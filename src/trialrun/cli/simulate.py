@@ -64,7 +64,9 @@ Resume = Annotated[bool, typer.Option("--resume", help="Go on with the same requ
 Keep = Annotated[Kept, typer.Option("--keep", help="The whole record, or outcomes only (for very many subjects).")]
 Chunk = Annotated[
     int | None,
-    typer.Option("--chunk", min=1, help="Subjects simulated at once, else up to 2048; results do not depend on it."),
+    typer.Option(
+        "--chunk", min=1, help="Subjects simulated at once, else 2048 or 4096 at most; no result depends on it."
+    ),
 ]
 Out = Annotated[Path, typer.Option("--out", help="Folder for the record (Parquet), the outcomes and the summary.")]
 Form = Annotated[Format, typer.Option("--format", help="text for people, json or csv for programs.")]

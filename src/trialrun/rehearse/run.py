@@ -21,6 +21,7 @@ from trialrun.analysis.outcomes import derive_outcomes
 from trialrun.analysis.run import VersionInfo, read_run
 from trialrun.record.tables import TABLES
 from trialrun.rehearse.describe import write_description
+from trialrun.rehearse.lean import cut_tables
 from trialrun.rehearse.parts import PARTS, Parts, cannot_write, open_parts, refuse_another
 from trialrun.rehearse.plan import Rehearsal, Request, name_program, read_rehearsal
 from trialrun.rehearse.subjects import conduct_subjects
@@ -30,7 +31,9 @@ from trialrun.vocab.problems import Location, Problem, TrialrunError
 if TYPE_CHECKING:
     from trialrun.analysis.rows import Row
 
-CHUNK = 2048  # subjects simulated at once, at most: their columns fit the processor's cache, their record the memory
+CHUNK = 2048  # subjects simulated at once, at most, where their record is kept: it must fit the memory
+LEAN_CHUNK = 4096  # where it is not; each day is a step of the whole chunk, so a larger one costs less a subject
+AT_ONCE = 2048  # subjects whose outcomes are derived together: most of the memory is taken then
 SMALL = 256  # below it most of a chunk's time is the same for one subject as for all
 
 
@@ -55,7 +58,7 @@ def rehearse(
     infos = [plan.info(arm) for arm in range(len(plan.arms))]
     about = {**plan.about(), "keeps": "record" if keep_record else "outcomes"}
     tell, where = progress or (lambda n: None), where or Where()
-    size = chunk or cut_evenly(plan.total, len(infos), where.workers)
+    size = chunk or cut_evenly(plan.total, len(infos), where.workers, CHUNK if keep_record else LEAN_CHUNK)
     if resume and _is_finished(out, infos, about):
         tell(plan.total * len(infos))
     else:
@@ -78,9 +81,9 @@ def rehearse(
     return rows
 
 
-def cut_evenly(total: int, arms: int, workers: int) -> int:
-    """The size of chunks: at most CHUNK, all about the same, and where they are few as many as keep all workers busy."""
-    pieces = -(-total // CHUNK)
+def cut_evenly(total: int, arms: int, workers: int, most: int) -> int:
+    """The size of chunks: at most `most`, all about the same, and where they are few as many as keep all workers busy."""
+    pieces = -(-total // most)
     while (pieces * arms) % workers and pieces * arms < 4 * workers and total >= SMALL * (pieces + 1):
         pieces += 1
     return -(-total // pieces)
@@ -120,7 +123,8 @@ def make_chunk(
         tables["approvals"] = tables["approvals"].clear()  # the site activates the version once
     index = np.arange(first, first + n)
     _, sets = rehearsal.numbers(index)
-    outcomes = derive_outcomes(tables, rehearsal.info(arm)).with_columns(
+    info = rehearsal.info(arm)
+    outcomes = pl.concat([derive_outcomes(part, info) for part in cut_tables(tables, AT_ONCE)]).with_columns(
         pl.Series("trial", rehearsal.trial_of(index), dtype=pl.Int64),
         pl.Series("set", [None] * n if sets is None else sets, dtype=pl.Int64),
     )
