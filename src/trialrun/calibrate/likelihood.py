@@ -15,10 +15,10 @@ def log_likelihood(fact: Fact, rate: FloatArray, size: FloatArray | float, overd
     """Log-likelihood of one published count for rates (n,), each known as if from `size` subjects.
 
     A beta-binomial (episodes: negative binomial): the true rate of the published trial varies about the model's by what
-    differs between trials (`overdispersion`, the intraclass correlation) and by how well the model's rate is known. With
-    infinite size and no overdispersion it is the binomial (Poisson) likelihood.
+    differs between trials (`overdispersion`, the intraclass correlation, or the fact's own) and by how well the model's
+    rate is known. With infinite size and no overdispersion it is the binomial (Poisson) likelihood.
     """
-    spread = 1.0 / (1.0 + np.asarray(size)) + overdispersion
+    spread = 1.0 / (1.0 + np.asarray(size)) + (overdispersion if fact.overdispersion is None else fact.overdispersion)
     if fact.count == "episodes":
         mean = np.maximum(rate, 1e-6) * fact.of
         shape = 1.0 / np.maximum(spread * 4.0, 1e-9)  # a coefficient of variation of twice the spread's root

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Self
 
@@ -48,13 +48,17 @@ class Prior(BaseModel):
 
 
 class Seen(BaseModel):
-    """A trial in which facts were seen: the study file, its version, how many cycles are simulated for it."""
+    """A trial in which facts were seen: the study file, its version, how many cycles are simulated for it.
+
+    `without` names co-medication of the protocol that this trial did not have.
+    """
 
     model_config = _STRICT
 
     study: str
     version: str | None = None
     cycles: int
+    without: list[str] = []
     note: str | None = None
 
 
@@ -62,7 +66,7 @@ class Fact(BaseModel):
     """A count that was published: `events` of `of` subjects had the outcome in these trials (pooled in equal parts).
 
     `count: episodes` counts episodes of the outcome over all subjects instead (its likelihood is that of a count whose mean
-    varies between trials).
+    varies between trials). `overdispersion` is that of this fact, where trials differ more in it than in others.
     """
 
     model_config = _STRICT
@@ -72,6 +76,7 @@ class Fact(BaseModel):
     events: int
     of: int
     count: Literal["subjects", "episodes"] = "subjects"
+    overdispersion: float | None = None
     source: str
     note: str | None = None
 
@@ -120,13 +125,23 @@ def read_calibration(file: Path) -> Calibration:
     """Read calibration.yaml and the studies that it names; unknown names are a TrialrunError with file and line."""
     source = read_yaml(file, str(file))
     read = validate(source, CalibrationFile)
-    arms = []
+    arms: list[Arm] = []
+    unknown: list[Problem] = []
     for name, seen in read.trials.items():
         folder = file.parent / seen.study
         protocol = read_protocol(str(folder))
         version = protocol.version(seen.version)
-        arms.append(Arm(name, plan_version(version), read_population(folder), seen.cycles))
-    problems = list(_check(source, read, arms))
+        given = [item.name for item in version.concomitant]
+        for place, item in enumerate(seen.without):
+            if item not in given:
+                at = source.location(("trials", name, "without", place))
+                unknown.append(
+                    Problem("unknown-treatment", "the protocol has no such treatment", item, ", ".join(given), at)
+                )
+        left = tuple(item for item in version.concomitant if item.name not in seen.without)
+        plan = plan_version(replace(version, concomitant=left))
+        arms.append(Arm(name, plan, read_population(folder), seen.cycles))
+    problems = [*unknown, *_check(source, read, arms)]
     if problems:
         raise TrialrunError(problems)
     return Calibration(file, source.text, read.facts, read.priors, tuple(arms), read.overdispersion)

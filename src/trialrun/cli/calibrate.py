@@ -16,10 +16,10 @@ def calibrate(
     out: Annotated[
         Path | None, typer.Option("--out", help="Where to write ensemble.parquet; else the study folder.")
     ] = None,
-    sets: Annotated[int, typer.Option("--sets", min=20, help="Parameter sets to ship.")] = 400,
-    design: Annotated[int, typer.Option("--design", min=64, help="Parameter sets to learn from.")] = 1536,
-    few: Annotated[int, typer.Option("--few", min=10, help="Subjects of each trial for each set to learn from.")] = 48,
-    many: Annotated[int, typer.Option("--many", min=10, help="Subjects of each trial for each set shipped.")] = 160,
+    sets: Annotated[int, typer.Option("--sets", min=20, help="Parameter sets to ship.")] = 640,
+    design: Annotated[int, typer.Option("--design", min=64, help="Parameter sets to learn from.")] = 1024,
+    few: Annotated[int, typer.Option("--few", min=10, help="Subjects of each trial for each set to learn from.")] = 40,
+    many: Annotated[int, typer.Option("--many", min=10, help="Subjects of each trial for each set shipped.")] = 100,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Luck: the same seed gives the same sets.")] = 1,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes.")] = 2,
     work: Annotated[
@@ -30,7 +30,7 @@ def calibrate(
 
     What is fitted to what is in calibration.yaml: facts with their counts, trials in which they were seen, priors. Batches are
     kept as they finish: an interrupted run goes on where it stopped when the same call is given again. The method is in
-    docs/calibration.md. Default settings take about half an hour on two cores.
+    docs/calibration.md. Default settings take about 20 minutes on two cores.
 
     Example: `trialrun calibrate studies/lenalidomide-cll --design 128 --sets 40 --few 16 --many 40 --out out/try`
     """
