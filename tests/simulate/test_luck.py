@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from trialrun.simulate.luck import draw_normal, draw_uniform, philox_word, stream_key
+from trialrun.simulate.luck import draw_normal, draw_uniform, philox_words, stream_key
 
 # Known-answer vectors that the authors of Philox publish (Random123, file kat_vectors, "philox4x32 10").
 KNOWN = [
@@ -21,7 +21,8 @@ def test_bits_are_those_that_the_authors_of_philox_publish(
     counter: tuple[int, ...], key: tuple[int, int], answer: tuple[int, int]
 ) -> None:
     low, high = counter[0] | counter[1] << 32, counter[2] | counter[3] << 32
-    word = int(philox_word(np.uint64(low), np.uint64(high), np.uint64(key[0]), np.uint64(key[1])))
+    counters = (np.array([half], dtype=np.uint64).view(np.int64) for half in (low, high))
+    word = int(philox_words(*counters, key[0] | key[1] << 32)[0])
     assert (word >> 32, word & 0xFFFFFFFF) == answer
 
 

@@ -34,7 +34,7 @@ MANY_SETS = 100  # parameter sets that are drawn before any is drawn for a secon
 @cache
 def name_program() -> Mapping[str, str]:
     """The program and the libraries that results depend on, with their versions."""
-    libraries = " ".join(f"{name} {installed(name)}" for name in ("llvmlite", "numba", "numpy", "polars", "scipy"))
+    libraries = " ".join(f"{name} {installed(name)}" for name in ("llvmlite", "numpy", "polars", "scipy"))
     return MappingProxyType({"program": __version__, "libraries": libraries})
 
 

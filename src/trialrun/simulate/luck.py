@@ -8,12 +8,18 @@ against the known answers that its authors publish.
 
 from __future__ import annotations
 
+import ctypes
+from collections.abc import Callable
+from functools import cache
 from hashlib import blake2b
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from scipy.special import ndtri
+
+from trialrun.simulate.machine import load_code
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -21,38 +27,71 @@ IntArray = NDArray[np.int64]
 _MASK = 0xFFFFFFFF
 
 
-@njit("uint64(uint64, uint64, uint64, uint64)", cache=True)
-def philox_word(counter_low: np.uint64, counter_high: np.uint64, key_low: np.uint64, key_high: np.uint64) -> np.uint64:
-    """The first two 32-bit words of Philox4x32-10 as one number (first word high).
+def philox_words(counter_low: IntArray, counter_high: IntArray, key: int) -> NDArray[np.uint64]:
+    """The first two 32-bit words of Philox4x32-10 as one number (first word high), (m,).
 
-    `counter_low` holds counter words 0 and 1, `counter_high` words 2 and 3, each pair with its lower word in the
-    lower half; the keys are 32-bit words. Multipliers and key increments are those of the paper.
+    `counter_low` (m,) holds counter words 0 and 1, `counter_high` (m,) words 2 and 3, each pair with its lower word in the
+    lower half; so does `key`.
     """
-    mask = np.uint64(0xFFFFFFFF)
-    half = np.uint64(32)
-    c0, c1 = counter_low & mask, counter_low >> half
-    c2, c3 = counter_high & mask, counter_high >> half
+    low, high = (np.ascontiguousarray(part, dtype=np.int64) for part in (counter_low, counter_high))
+    words = np.empty(low.size, dtype=np.uint64)
+    _philox()(key & _MASK, key >> 32, low.ctypes.data, high.ctypes.data, words.ctypes.data, low.size)
+    return words
+
+
+@cache
+def _philox() -> Callable[[int, int, int, int, int, int], None]:
+    library = load_code(Path(__file__).read_bytes(), _write_philox)
+    whole, place = ctypes.c_uint64, ctypes.c_void_p
+    function = ctypes.CFUNCTYPE(None, whole, whole, place, place, place, whole)
+    call = function(library.get_function_address("words"))
+
+    def words(key_low: int, key_high: int, low: int, high: int, out: int, count: int) -> None:
+        _ = library  # keeps the code in memory
+        call(key_low, key_high, low, high, out, count)
+
+    return words
+
+
+def _write_philox(_: int) -> str:
+    """LLVM IR of `words(key_low, key_high, low, high, out, count)`. Multipliers and key increments are those of the paper."""
+    from llvmlite import ir
+
+    whole, pointer = ir.IntType(64), ir.PointerType()
+    module = ir.Module(name="luck")
+    kind = ir.FunctionType(ir.VoidType(), [whole, whole, pointer, pointer, pointer, whole])
+    function = ir.Function(module, kind, name="words")
+    key_low, key_high, low, high, out, count = function.args
+    before, body, after = (function.append_basic_block(name) for name in ("before", "body", "after"))
+    b = ir.IRBuilder(before)
+    b.cbranch(b.icmp_unsigned(">", count, whole(0)), body, after)
+    b.position_at_end(body)
+    i = b.phi(whole)
+    i.add_incoming(whole(0), before)
+
+    def at(base: Any) -> Any:
+        return b.gep(base, [i], inbounds=True, source_etype=whole)
+
+    mask, half = whole(_MASK), whole(32)
+    first, second = b.load(at(low), typ=whole), b.load(at(high), typ=whole)
+    c0, c1, c2, c3 = b.and_(first, mask), b.lshr(first, half), b.and_(second, mask), b.lshr(second, half)
     k0, k1 = key_low, key_high
     for _ in range(10):
-        product0 = np.uint64(0xD2511F53) * c0
-        product1 = np.uint64(0xCD9E8D57) * c2
+        product0, product1 = b.mul(whole(0xD2511F53), c0), b.mul(whole(0xCD9E8D57), c2)
         c0, c1, c2, c3 = (
-            (product1 >> half) ^ c1 ^ k0,
-            product1 & mask,
-            (product0 >> half) ^ c3 ^ k1,
-            product0 & mask,
+            b.xor(b.xor(b.lshr(product1, half), c1), k0),
+            b.and_(product1, mask),
+            b.xor(b.xor(b.lshr(product0, half), c3), k1),
+            b.and_(product0, mask),
         )
-        k0 = (k0 + np.uint64(0x9E3779B9)) & mask
-        k1 = (k1 + np.uint64(0xBB67AE85)) & mask
-    return (c0 << half) | c1
-
-
-@njit("void(uint64, uint64, int64[:], int64[:], float64[:])", cache=True)
-def _fill(key_low: np.uint64, key_high: np.uint64, subjects: IntArray, times: IntArray, out: FloatArray) -> None:
-    for i in range(subjects.size):
-        word = philox_word(np.uint64(subjects[i]), np.uint64(times[i]), key_low, key_high)
-        # 53 bits, moved by half a step: never 0, never 1
-        out[i] = (np.float64(word >> np.uint64(11)) + 0.5) * 1.1102230246251565e-16
+        k0, k1 = b.and_(b.add(k0, whole(0x9E3779B9)), mask), b.and_(b.add(k1, whole(0xBB67AE85)), mask)
+    b.store(b.or_(b.shl(c0, half), c1), at(out))
+    following = b.add(i, whole(1))
+    i.add_incoming(following, body)
+    b.cbranch(b.icmp_unsigned("<", following, count), body, after)
+    b.position_at_end(after)
+    b.ret_void()
+    return str(module)
 
 
 def stream_key(seed: int, stream: str) -> int:
@@ -66,13 +105,11 @@ def draw_uniform(seed: int, stream: str, subjects: IntArray, time: int | IntArra
     `subjects` (m,) are global indices of subjects, `time` one integer or (m,) integers: a day, or which try.
     Returns (m,). Negative times are allowed and distinct.
     """
-    rows = np.array(subjects, dtype=np.int64)
-    times = np.empty(rows.size, dtype=np.int64)
+    times = np.empty(subjects.size, dtype=np.int64)
     times[:] = time
-    key = stream_key(seed, stream)
-    out = np.empty(rows.size)
-    _fill(np.uint64(key & _MASK), np.uint64(key >> 32), rows, times, out)
-    return out
+    words = philox_words(subjects, times, stream_key(seed, stream))
+    # 53 bits, moved by half a step: never 0, never 1
+    return np.asarray(((words >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53)
 
 
 def draw_normal(seed: int, stream: str, subjects: IntArray, time: int | IntArray = 0) -> FloatArray:
