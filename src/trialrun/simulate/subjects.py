@@ -138,6 +138,14 @@ def draw_subjects(
             )
         )
     model = find_model(population.model, population.options)
+    unknown = [name for name in model.constants if name not in values]
+    if unknown:
+        expected = "numbers of the population file, or numbers in the equations"
+        raise TrialrunError(
+            Problem(
+                "unknown-number", f"model {population.model} asks for what nobody has", ", ".join(unknown), expected
+            )
+        )
     constants = np.vstack([values[name] for name in model.constants])
     states = _before_treatment(values, model)
     return VirtualSubjects(

@@ -12,6 +12,7 @@ import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import TypeGuard
 
 from trialrun.vocab.problems import Problem, TrialrunError
 
@@ -141,8 +142,13 @@ def names_in(text: str) -> tuple[str, ...]:
 
 def _check(model: Model) -> Iterator[Problem]:
     """Every name that is used is known where it is used, and nothing is named twice."""
+    if any(not length > 0 for length in model.grid) or abs(sum(model.grid) - 1.0) > 1e-9:
+        yield Problem("grid", f"model {model.name}: the steps of a day", str(model.grid), "lengths above 0 that make 1")
     base = set(model.constants) | set(model.inputs)
     all_states = set(model.states)
+    for name in model.floors:
+        if name not in all_states:
+            yield Problem("unknown-name", f"model {model.name}, floors: no such state", name, "a state")
     taken: set[str] = set()
     above: set[str] = set()
     for module in model.modules:
@@ -171,6 +177,9 @@ def _check(model: Model) -> Iterator[Problem]:
             yield Problem("halved", f"module {module.name} is halved and has decay or lost", None, "one of them")
         seen = day | above
         if module.drug:
+            for what in ("absorption", "elimination", "effect", "scale"):
+                text = getattr(module.drug, what)
+                yield from _unknown(module, f"drug {what}", text, day)
             if module.drug.rising:
                 yield from _unknown(module, "rising", module.drug.rising, day | all_states)
             for name, text in module.drug.fast.items():
@@ -190,26 +199,57 @@ def _check(model: Model) -> Iterator[Problem]:
 
 
 def _unknown(module: Module, where: str, text: str, known: set[str]) -> Iterator[Problem]:
+    where = f"module {module.name}, {where}"
     try:
-        ast.parse(text, mode="eval")
+        tree = ast.parse(text, mode="eval")
     except SyntaxError as error:
-        yield Problem("not-an-expression", f"module {module.name}, {where}: {error.msg}", text, "one expression")
+        yield Problem("not-an-expression", f"{where}: {error.msg}", text, "one expression")
         return
-    for node in ast.walk(ast.parse(text, mode="eval")):
-        if not isinstance(node, _ALLOWED) or (isinstance(node, ast.Call) and not isinstance(node.func, ast.Name)):
-            found = f"{type(node).__name__} in {text}"
-            expected = "numbers, names, + - * /, ** by a whole number, comparisons in where(), " + ", ".join(FUNCTIONS)
-            yield Problem("not-arithmetic", f"module {module.name}, {where}: not plain arithmetic", found, expected)
-            return
+    wrong = next((found for node in ast.walk(tree) if (found := _not_arithmetic(node))), None)
+    asked = {id(node.args[0]) for node in ast.walk(tree) if _calls(node, "where")}
+    if wrong is None and any(isinstance(node, ast.Compare) and id(node) not in asked for node in ast.walk(tree)):
+        wrong = "a comparison that is not the condition of where()"
+    if wrong is not None:
+        expected = "numbers, names, + - * /, ** by a whole number, where(a > b, then, else), " + ", ".join(
+            FUNCTIONS[:-1]
+        )
+        yield Problem("not-arithmetic", f"{where}: {wrong}", text, expected)
+        return
     for name in names_in(text):
         if name not in known:
             from difflib import get_close_matches
 
             close = ", ".join(get_close_matches(name, known, 3)) or "a state, signal, constant, input or term seen here"
-            yield Problem("unknown-name", f"module {module.name}, {where}: a name that is not seen here", name, close)
+            yield Problem("unknown-name", f"{where}: a name that is not seen here", name, close)
 
 
 _ALLOWED = (
     *(ast.Expression, ast.BinOp, ast.UnaryOp, ast.Call, ast.Name, ast.Constant, ast.Compare, ast.Load),
     *(ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow, ast.USub, ast.Gt, ast.Lt, ast.GtE, ast.LtE),
 )
+_ARGUMENTS = {"exp": 1, "log": 1, "max": 2, "min": 2, "where": 3}
+
+
+def _calls(node: ast.AST, function: str) -> TypeGuard[ast.Call]:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == function
+
+
+def _not_arithmetic(node: ast.AST) -> str | None:
+    """What is wrong with this node by itself, if anything."""
+    match node:
+        case ast.Constant(value=value) if isinstance(value, bool) or not isinstance(value, int | float):
+            return f"{value!r} is not a number"
+        case ast.BinOp(op=ast.Pow(), right=power):
+            whole = isinstance(power, ast.Constant) and isinstance(power.value, int) and 0 < power.value <= 8
+            return None if whole else "a power that is not a whole number from 1 to 8: write exp(power * log(x))"
+        case ast.Compare(ops=ops) if len(ops) != 1:
+            return "more than one comparison at once"
+        case ast.Call(func=ast.Name(id=function), args=arguments, keywords=[]) if function in _ARGUMENTS:
+            if len(arguments) != _ARGUMENTS[function]:
+                return f"{function}() takes {_ARGUMENTS[function]} values, not {len(arguments)}"
+            if function == "where" and not isinstance(arguments[0], ast.Compare):
+                return "where() asks no comparison"
+            return None
+        case ast.Call(func=called):
+            return f"no function is named {ast.unparse(called)}"
+    return None if isinstance(node, _ALLOWED) else f"{type(node).__name__} is not plain arithmetic"
