@@ -74,7 +74,7 @@ def main() -> None:
     for ax, (title, names) in zip(axes, groups, strict=True):
         for cycle in range(CYCLES):
             ax.axvspan(28 * cycle, 28 * cycle + 21, color="0.93", lw=0)
-        for name, style in zip(names, styles, strict=True):
+        for name, style in zip(names, styles, strict=False):
             ax.plot(range(1, CYCLES * 28 + 1), medians[name], style, label=labels[name], lw=1.8)
         ax.axhline(1.0, color="0.4", lw=0.8)
         ax.set(
