@@ -16,6 +16,7 @@ from trialrun.cli.criteria import criteria
 from trialrun.cli.decide import decide
 from trialrun.cli.diff import diff
 from trialrun.cli.grade import grade
+from trialrun.cli.mechanism import mechanism
 from trialrun.cli.plan import plan
 from trialrun.cli.replay import replay
 from trialrun.cli.report import report
@@ -58,6 +59,7 @@ app.command()(criteria)
 app.command()(decide)
 app.command()(diff)
 app.command()(grade)
+app.command()(mechanism)
 app.command()(plan)
 app.command()(replay)
 app.command()(report)
