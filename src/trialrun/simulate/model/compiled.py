@@ -17,7 +17,8 @@ from trialrun.simulate.model.module import Model
 from trialrun.simulate.model.native import write_ir
 
 FloatArray = NDArray[np.float64]
-_WRITERS = ("native.py", "generate.py")  # what turns a model into IR: a kernel of an older version is not used
+# What turns a model into IR: a kernel of an older version is not used.
+_WRITERS = ("native.py", "generate.py", "exact_drug.py", "runge_kutta.py", "statements.py")
 Advance = Callable[[FloatArray, FloatArray, FloatArray, int], int]
 
 
