@@ -1,107 +1,72 @@
-"""The mechanism: every part that Chen 2011 names has a place with a source, and observables go the way they are said to."""
+"""The parts of the mechanism: each is somewhere, and the observables move as their sources say."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
-from trialrun.cli import app
-from trialrun.simulate.biology import Biology
+from trialrun.engine.source import Orders
 from trialrun.simulate.clinic import VirtualClinic
-from trialrun.simulate.mechanism import OBSERVABLES, PARTS, SOURCES, observe_mechanism
-from trialrun.simulate.population import Population, read_population
-from trialrun.simulate.subjects import draw_subjects
+from trialrun.simulate.mechanism import PARTS, SOURCES, mechanism_table, observe_mechanism
+from trialrun.simulate.model.library import find_model
+from trialrun.simulate.population import Population
 
-STUDIES = Path(__file__).parents[2] / "studies"
-NAMED = (
-    *("T cells", "NK cells", "interleukin-2", "interferon-gamma", "interleukin-6", "TNF-alpha", "CD40 and CD86"),
-    *("stromal protection", "Akt", "synapses"),
+N = 200
+
+
+def test_every_part_names_states_of_the_model_and_a_source() -> None:
+    states = set(find_model("lenalidomide-cll", {}).states)
+    for part in PARTS:
+        assert part.where, part.name
+        assert set(part.where) <= states, part.name
+        assert part.sources, part.name
+        assert set(part.sources) <= set(SOURCES), part.name
+        assert (part.value is None) == (part.kind != "observable"), part.name
+
+
+@pytest.mark.parametrize(
+    "named",
+    ["il_2", "interferon_gamma", "nk_cells", "il_6_support", "tnf_support", "cd40_cd86", "stroma", "akt", "synapses"],
 )
+def test_what_chen_2011_names_is_there(named: str) -> None:
+    (part,) = [part for part in PARTS if part.name == named]
+    assert "chen2011" in part.sources
 
 
-@pytest.mark.parametrize("word", NAMED)
-def test_what_chen_2011_names_has_a_place_and_that_source(word: str) -> None:
-    assert any(word in part.what and "chen2011" in part.sources for part in PARTS)
+def test_observables_move_as_their_sources_say(population: Population) -> None:
+    clinic = VirtualClinic(population, N, 1)
+    here = np.ones(N, dtype=np.bool_)
+    clinic.live(0, Orders(np.zeros(N), {}, here))
+    before = observe_mechanism(clinic.truth())
+    assert all((fold == 1.0).all() for fold in before.values())
+    for day in range(7):
+        clinic.live(day + 1, Orders(np.full(N, 10.0), {}, here))
+    after = observe_mechanism(clinic.truth())
+    wanted = {part.name: part.direction for part in PARTS if part.value is not None}
+    for name, direction in wanted.items():
+        middle = float(np.median(after[name]))
+        assert (middle > 1.02) if direction == "up" else (0.0 < middle < 0.98), (name, middle)
+    # both sides of the disagreement on interleukin 6 are shown
+    assert wanted["il_6_serum"] == "up"
+    assert wanted["il_6_support"] == "down"
 
 
-def test_every_part_rests_on_states_of_the_model_and_listed_sources(population: Population) -> None:
-    states = set(draw_subjects(population, 1, np.arange(1)).model.states)
-    for part in PARTS:
-        assert set(part.states) <= states, part.what
-        assert part.states, part.what
-        assert set(part.sources) <= set(SOURCES), part.what
-        assert part.sources, part.what
-        assert (part.observable in OBSERVABLES) or part.place == "lumped", part.what
-        assert part.note or part.place != "lumped", part.what
-    assert {part.observable for part in PARTS if part.observable} == set(OBSERVABLES)
+def test_nk_cells_come_later_than_il_2(population: Population) -> None:
+    clinic = VirtualClinic(population, N, 1)
+    here = np.ones(N, dtype=np.bool_)
+    clinic.live(0, Orders(np.zeros(N), {}, here))
+    rises: dict[str, list[float]] = {"il_2": [], "nk_cells": []}
+    for day in range(21):
+        clinic.live(day + 1, Orders(np.full(N, 10.0), {}, here))
+        seen = observe_mechanism(clinic.truth())
+        for name, rise in rises.items():
+            rise.append(float(np.median(seen[name])) - 1.0)
+    half = {name: int(np.argmax(np.array(rise) >= 0.5 * rise[-1])) for name, rise in rises.items()}
+    assert half["il_2"] < half["nk_cells"]
 
 
-def test_observables_are_one_before_treatment_and_go_as_their_sources_say(population: Population) -> None:
-    biology = Biology(draw_subjects(population, 3, np.arange(100)))
-    for value in observe_mechanism(biology).values():
-        assert (value == 1.0).all()
-    for _ in range(7):  # the day of the measurement in the source that disagrees
-        biology.advance_day(np.full(100, 10.0), {})
-    seen = observe_mechanism(biology)
-    for part in PARTS:
-        if part.observable:
-            assert ((seen[part.observable] > 1.0) == (part.goes == "up")).all(), part.what
-            assert (seen[part.observable] > 0.0).all(), part.what
-
-
-@pytest.mark.parametrize("word", ["interleukin-6", "TNF-alpha"])
-def test_where_sources_disagree_both_directions_are_shown(word: str) -> None:
-    shown = {part.goes: part for part in PARTS if word in part.what}
-    assert set(shown) == {"up", "down"}
-    assert set(shown["up"].sources).isdisjoint(shown["down"].sources)
-    assert shown["up"].observable != shown["down"].observable
-
-
-def test_formulas_say_what_is_computed(population: Population) -> None:
-    biology = Biology(draw_subjects(population, 3, np.arange(20)))
-    for _ in range(5):
-        biology.advance_day(np.full(20, 15.0), {})
-    for name, value in observe_mechanism(biology).items():
-        of = OBSERVABLES[name]
-        wanted = eval(of.formula, {}, {state: biology.state(state) for state in of.states})
-        assert np.array_equal(value, wanted), name
-
-
-def test_the_truth_of_a_clinic_holds_them_and_a_drug_without_activation_has_none(population: Population) -> None:
-    assert set(OBSERVABLES) <= set(VirtualClinic(population, 5, 1).truth())
-    other = read_population(STUDIES / "venetoclax-rampup")
-    assert set(OBSERVABLES).isdisjoint(VirtualClinic(other, 5, 1).truth())
-
-
-def test_the_command_shows_them() -> None:
-    run = CliRunner().invoke(
-        app, ["mechanism", str(STUDIES / "lenalidomide-cll"), "--subjects", "20", "--format", "json"]
-    )
-    assert run.exit_code == 0, run.output
-    said = {row["part"]: row for row in json.loads(run.output)["parts"]}
-    assert len(said) == len(PARTS)
-    up, down = (said[name]["day 7"] for name in _six())
-    assert up > 1.0 > down
-    text = CliRunner().invoke(app, ["mechanism", str(STUDIES / "lenalidomide-cll"), "--subjects", "20"])
-    assert text.exit_code == 0
-    assert "immune synapses" in text.output
-    assert "10 mg a day" in text.output
-
-
-def test_the_command_refuses_a_model_without_it() -> None:
-    from trialrun.vocab.problems import TrialrunError
-
-    run = CliRunner().invoke(app, ["mechanism", str(STUDIES / "venetoclax-rampup"), "--subjects", "5"])
-    assert isinstance(run.exception, TrialrunError)
-    assert run.exception.problems[0].code == "no-mechanism"
-
-
-def _six() -> tuple[str, str]:
-    up, down = (
-        next(part.what for part in PARTS if "interleukin-6" in part.what and part.goes == way) for way in ("up", "down")
-    )
-    return up, down
+def test_the_page_holds_the_table() -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "mechanism.md"
+    assert mechanism_table() in page.read_text(encoding="utf-8")

@@ -20,8 +20,9 @@ def mechanism(
 ) -> None:
     """Show what stands for each part of the published mechanism, and its median course under a daily dose.
 
-    A part is a state of the model, an observable computed from states, or lumped into a state. Observables are relative to
-    before treatment; only their direction has a source. Where sources disagree (interleukin-6, TNF-alpha) both are shown.
+    A part is a state of the model, an observable computed from states, or lumped into a state. Observables are folds
+    of the value before treatment; only their direction has a source. Where sources disagree
+    (interleukin 6, TNF-alpha) both are shown. More: docs/mechanism.md.
 
     Example: `trialrun mechanism studies/lenalidomide-cll --dose 10`
     """
@@ -29,34 +30,32 @@ def mechanism(
 
     from trialrun.cli.output import print_json, print_rows
     from trialrun.simulate.biology import Biology
-    from trialrun.simulate.mechanism import OBSERVABLES, PARTS, SOURCES, observe_mechanism
+    from trialrun.simulate.mechanism import PARTS, SOURCES, observe_mechanism
     from trialrun.simulate.population import read_population
     from trialrun.simulate.subjects import draw_subjects
     from trialrun.vocab.problems import Problem, TrialrunError
 
     people = read_population(population)
-    biology = Biology(draw_subjects(people, seed, np.arange(subjects)))
-    if not observe_mechanism(biology):
-        message, right = "the model has no immune activation to show", "a population of a model that has it"
-        raise TrialrunError(Problem("no-mechanism", message, people.model, right))
-    course: dict[int, dict[str, float]] = {}
+    drawn = draw_subjects(people, seed, np.arange(subjects))
+    states = drawn.model.states
+    lacking = sorted({state for part in PARTS for state in part.where} - set(states))
+    if lacking:
+        message, right = "the model has not the states of this mechanism", "a population of lenalidomide-cll"
+        raise TrialrunError(Problem("no-mechanism", message, f"{people.model} without {', '.join(lacking)}", right))
+    biology, course = Biology(drawn), {}
     for day in range(1, max(DAYS) + 1):
         biology.advance_day(np.full(subjects, dose), {})
         if day in DAYS:
-            course[day] = {name: float(np.median(value)) for name, value in observe_mechanism(biology).items()}
+            seen = observe_mechanism({name: biology.state(name) for name in states})
+            course[day] = {name: round(float(np.median(value)), 3) for name, value in seen.items()}
     rows: list[dict[str, Cell]] = [
         {
-            "part": part.what,
-            "on the drug": part.goes,
-            "in the model": part.place,
-            "states": ", ".join(part.states),
-            "observable": part.observable,
+            "part": part.label,
+            "on the drug": part.direction,
+            "in the model": part.kind,
+            "states": ", ".join(part.where),
             "source": ", ".join(part.sources),
-            **{
-                f"day {day}": None if part.observable is None else round(course[day][part.observable], 3)
-                for day in DAYS
-            },
-            "formula": None if part.observable is None else OBSERVABLES[part.observable].formula,
+            **{f"day {day}": course[day].get(part.name) for day in DAYS},
             "note": part.note,
         }
         for part in PARTS
@@ -67,7 +66,9 @@ def mechanism(
     elif form is Format.csv:
         print_rows(rows, names, form)
     else:
-        print_rows(rows, names[:4] + names[5:6], form, title="The mechanism in the model")
-        shown = [{**row, "part": row["part"]} for row in rows if row["observable"]]
-        title = f"Median of {subjects} subjects at {dose:g} mg a day, relative to before treatment"
+        print_rows(rows, names[:5], form, title="The mechanism in the model")
+        shown = [row for row in rows if row[f"day {DAYS[0]}"] is not None]
+        title = (
+            f"Median of {subjects} subjects at {dose:g} mg a day, folds of the value before treatment (size assumed)"
+        )
         print_rows(shown, ("part", *(f"day {day}" for day in DAYS)), form, title=title)

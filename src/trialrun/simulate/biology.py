@@ -53,11 +53,6 @@ class Biology:
         padded = np.concatenate([columns, np.repeat(columns[:, -1:], self._blocks * LANES - self.n, axis=1)], axis=1)
         return np.ascontiguousarray(padded.reshape(len(columns), self._blocks, LANES).transpose(1, 0, 2)).copy()
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the states of the model."""
-        return self._model.states
-
     def state(self, name: str) -> FloatArray:
         """One state of every subject now, (n,), units as in layout.STATES."""
         return np.asarray(self._states[:, self._row[name], :].reshape(-1)[: self.n])

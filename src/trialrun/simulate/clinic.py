@@ -13,7 +13,6 @@ from trialrun.simulate.biology import CO_TREATMENTS, Biology
 from trialrun.simulate.events import Happenings
 from trialrun.simulate.luck import draw_uniform
 from trialrun.simulate.measure import Laboratory, find_due
-from trialrun.simulate.mechanism import observe_mechanism
 from trialrun.simulate.population import Population
 from trialrun.simulate.subjects import Numbers, conduct_numbers, draw_subjects
 from trialrun.vocab.problems import Problem, TrialrunError
@@ -152,6 +151,6 @@ class VirtualClinic:
         return Exposures(day, rows, dose[rows]) if rows.size else None
 
     def truth(self) -> Mapping[str, FloatArray]:
-        """What no trial sees, for tests: every state, the observables of the mechanism, flare and lysis grades, each (n,)."""
+        """What no trial sees, for tests: every state, flare and lysis grades, each (n,)."""
         told = {name: self._biology.state(name) for name in self.subjects.model.states}
-        return MappingProxyType({**told, **observe_mechanism(self._biology), **self._happenings.truth()})
+        return MappingProxyType({**told, **self._happenings.truth()})
