@@ -19,7 +19,7 @@ from trialrun.analysis.versions import derive_version_info
 from trialrun.plan.calendar import Plan, plan_version
 from trialrun.protocol import read_protocol
 from trialrun.protocol.version import Protocol
-from trialrun.simulate.ensemble import Ensemble, assign_sets, numbers_for, read_ensemble
+from trialrun.simulate.ensemble import Ensemble, assign_sets, find_ensemble, numbers_for, read_ensemble
 from trialrun.simulate.population import Population, read_population
 from trialrun.simulate.subjects import Numbers
 from trialrun.vocab.problems import Location, Problem, TrialrunError
@@ -148,7 +148,7 @@ def read_rehearsal(request: Request) -> Rehearsal:
     _check_drugs(arms, people, file)
     found = None
     if request.ensemble is not None:
-        found = Path(request.ensemble) if request.ensemble else _beside(file)
+        found = Path(request.ensemble) if request.ensemble else find_ensemble(file)
     sets = None if found is None else read_ensemble(found)
     subjects, trials = request.subjects, request.trials
     if trials is None:
@@ -198,19 +198,3 @@ def _check_drugs(arms: Sequence[Arm], population: Population, file: Path) -> Non
 
 def _drug_stands(arm: Arm) -> Location:
     return arm.protocol.version(arm.version).source.location(("treatment", "drug"))
-
-
-def _beside(population: Path) -> Path | None:
-    """ensemble.parquet beside a population file, or beside the one that it extends, and so on."""
-    file = population
-    for _ in range(20):
-        if file.is_dir():
-            file = file / "population.yaml"
-        candidate = file.parent / "ensemble.parquet"
-        if candidate.exists():
-            return candidate
-        data = read_yaml(file, str(file)).data
-        if not isinstance(data, dict) or "extends" not in data or "model" in data:
-            return None  # a drug of its own was not fitted
-        file = file.parent / str(data["extends"])
-    raise TrialrunError(Problem("circle", "a population extends itself", str(population), "a population that does not"))

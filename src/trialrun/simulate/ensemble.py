@@ -17,6 +17,7 @@ from trialrun.simulate.luck import draw_normal
 from trialrun.simulate.population import Population
 from trialrun.simulate.subjects import Numbers
 from trialrun.vocab.problems import Location, Problem, TrialrunError
+from trialrun.vocab.yaml_source import read_yaml
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -78,6 +79,22 @@ def read_ensemble(file: Path) -> Ensemble:
 
 def _problem(what: str, found: str | None, expected: str, file: Path) -> Problem:
     return Problem("bad-ensemble", f"the ensemble {what}", found, expected, Location(str(file)))
+
+
+def find_ensemble(population: Path) -> Path | None:
+    """ensemble.parquet beside a population file (or in that folder), or beside the one that it extends, and so on."""
+    file = population
+    for _ in range(20):
+        if file.is_dir():
+            file = file / "population.yaml"
+        candidate = file.parent / "ensemble.parquet"
+        if candidate.exists():
+            return candidate
+        data = read_yaml(file, str(file)).data
+        if not isinstance(data, dict) or "extends" not in data or "model" in data:
+            return None  # a drug of its own was not fitted
+        file = file.parent / str(data["extends"])
+    raise TrialrunError(Problem("circle", "a population extends itself", str(population), "a population that does not"))
 
 
 def assign_sets(ensemble: Ensemble, trials: int) -> IntArray:

@@ -16,7 +16,7 @@ from trialrun.engine.source import IntArray
 from trialrun.plan.calendar import plan_version
 from trialrun.protocol.version import Protocol
 from trialrun.simulate.clinic import VirtualClinic
-from trialrun.simulate.ensemble import Ensemble, assign_sets, numbers_for, read_ensemble
+from trialrun.simulate.ensemble import Ensemble, assign_sets, find_ensemble, numbers_for, read_ensemble
 from trialrun.simulate.population import Population, read_population
 from trialrun.trials.courses import Clinic, Setting
 from trialrun.trials.statement import Conduct, conducted, read_conduct
@@ -61,7 +61,7 @@ def read_trial_study(
     with_ensemble: bool = True,
 ) -> TrialStudy:
     """The study with its files, those beside the protocol unless named; the ensemble, where there is one, stands beside
-    the population.
+    the population or the one that it extends.
 
     A version named twice, one without rules for the study at the start, and versions of different cycle length or drug
     are a TrialrunError.
@@ -84,10 +84,10 @@ def read_trial_study(
         raise TrialrunError(Problem("no-study-rules", message, None, "study_rules", Location(protocol.file)))
     folder = Path(protocol.file).parent
     people, run = population or folder / "population.yaml", conduct or folder / "conduct.yaml"
-    sets = people.parent / "ensemble.parquet"
-    ensemble = read_ensemble(sets) if with_ensemble and sets.exists() else None
-    file = None if ensemble is None else sets
-    return TrialStudy(protocol, versions, read_population(people), people, read_conduct(run), run, ensemble, file)
+    population_read = read_population(people)
+    file = find_ensemble(people) if with_ensemble else None
+    ensemble = None if file is None else read_ensemble(file)
+    return TrialStudy(protocol, versions, population_read, people, read_conduct(run), run, ensemble, file)
 
 
 def write_trials(
