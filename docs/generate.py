@@ -1,4 +1,4 @@
-"""Write the generated pages of docs/reference; `--check` only says whether they are up to date."""
+"""Write the generated pages of docs/reference and docs/model; `--check` only says whether they are up to date."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ from trialrun.cli import app
 from trialrun.cli.page import cli_page
 from trialrun.protocol.terms_page import terms_page
 from trialrun.record.page import record_page
+from trialrun.simulate.page import numbers_page
+from trialrun.simulate.population import read_population
 
 HERE = Path(__file__).parent
+POPULATION = "studies/lenalidomide-cll/population.yaml"
 PAGES: dict[str, Callable[[], str]] = {
+    "model/numbers.md": lambda: numbers_page(read_population(HERE.parent / POPULATION), POPULATION),
     "reference/cli.md": lambda: cli_page(app),
     "reference/record.md": record_page,
     "reference/terms.md": terms_page,
