@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
 
+from trialrun.simulate.model.compiled import Advance
 from trialrun.simulate.model.generate import LANES
 from trialrun.simulate.model.module import Drug, Model, Module
 
@@ -120,34 +121,49 @@ def start_of(patients: dict[str, FloatArray]) -> dict[str, FloatArray]:
     return {**start, "sens": patients["base"], "res": nothing + 1.0, "product": nothing + 5.0}
 
 
-Advance = Callable[[FloatArray, FloatArray, FloatArray, int], int]
+SPANS = ((DOSE, ON), (0.0, CYCLE - ON)) * (DAYS // CYCLE)  # dose and how many days it is given
+AT_ONCE = 512  # patients whose states of a span stay in the cache
 
 
 def run_days(advance: Advance, patients: dict[str, FloatArray], dose: float = DOSE) -> FloatArray:
     """Outputs at the end of each day, (n, DAYS, 5)."""
     n, row = patients["ka"].size, {name: i for i, name in enumerate(MODEL.states)}
+    found = np.empty((n, DAYS, 5))
+    for first in range(0, n, AT_ONCE):
+        some = {name: column[first : first + AT_ONCE] for name, column in patients.items()}
+        states, constants, inputs = arrays_of(some)
+        volume, out, day = some["v"], found[first : first + AT_ONCE], 0
+        for given, days in SPANS:
+            inputs[:] = dose * given / DOSE
+            ends = np.empty((len(states), days, len(row), LANES))
+            if advance(states, constants, inputs, days, ends) < 0:
+                raise ArithmeticError(f"one of days {day} to {day + days - 1} cannot be solved")
+
+            def column(name: str, ends: FloatArray = ends) -> FloatArray:
+                lanes = ends[:, :, row[name]].transpose(0, 2, 1)
+                return lanes.reshape(-1, lanes.shape[2])[: volume.size]  # noqa: B023  # used within this turn
+
+            span = out[:, day : day + days]
+            np.divide(column("central"), volume[:, None], out=span[:, :, 0])
+            span[:, :, 1], span[:, :, 2], span[:, :, 4] = column("circ"), column("eff"), column("product")
+            np.add(column("sens"), column("res"), out=span[:, :, 3])
+            day += days
+    return found
+
+
+def run_spans(advance: Advance, patients: dict[str, FloatArray]) -> FloatArray:
+    """The same days with nothing looked at in between; the states at the end, (blocks, states, LANES)."""
+    states, constants, inputs = arrays_of(patients)
+    for dose, days in SPANS:
+        inputs[:] = dose
+        if advance(states, constants, inputs, days) < 0:
+            raise ArithmeticError("a day cannot be solved")
+    return states
+
+
+def arrays_of(patients: dict[str, FloatArray]) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """States before the first dose, constants and inputs in blocks."""
     start = start_of(patients)
-    states, constants, inputs = _arrays(patients, start)
-    found = np.empty((DAYS, 5, n))
-    for day in range(DAYS):
-        inputs[:] = dose if day % CYCLE < ON else 0.0
-        if advance(states, constants, inputs, 1) < 0:
-            raise ArithmeticError(f"day {day} cannot be solved")
-        now = {name: states[:, at, :].ravel()[:n] for name, at in row.items()}
-        found[day] = [now["central"] / patients["v"], now["circ"], now["eff"], now["sens"] + now["res"], now["product"]]
-    return found.transpose(2, 0, 1)
-
-
-def run_spans(advance: Advance, patients: dict[str, FloatArray]) -> None:
-    """The same days with nothing looked at in between."""
-    states, constants, inputs = _arrays(patients, start_of(patients))
-    for _ in range(DAYS // CYCLE):
-        for dose, days in ((DOSE, ON), (0.0, CYCLE - ON)):
-            inputs[:] = dose
-            advance(states, constants, inputs, days)
-
-
-def _arrays(patients: dict[str, FloatArray], start: dict[str, FloatArray]) -> tuple[FloatArray, FloatArray, FloatArray]:
     states = in_blocks([start[name] for name in MODEL.states])
     constants = in_blocks([patients[name] for name in MODEL.constants])
     return states, constants, in_blocks([np.zeros_like(patients["ka"])])

@@ -12,6 +12,8 @@ from simulate.reference_problem import (
     MODEL,
     PATIENTS,
     SEEDS,
+    SPANS,
+    arrays_of,
     draw_patients,
     error_of,
     one_of,
@@ -21,6 +23,7 @@ from simulate.reference_problem import (
     solve,
 )
 from trialrun.simulate.model.compiled import compile_model
+from trialrun.simulate.model.generate import LANES
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -53,19 +56,24 @@ def test_a_marrow_that_is_ablated_is_solved_by_smaller_steps() -> None:
 
 
 def test_days_one_by_one_and_whole_spans_end_in_the_same_bits() -> None:
-    patients = draw_patients(5, 3)
+    patients = draw_patients(21, 3)
     advance = compile_model(MODEL)
-    ends: list[np.ndarray] = []
+    states, constants, inputs = arrays_of(patients)
+    kept = []
+    for dose, days in SPANS:
+        inputs[:] = dose
+        for _ in range(days):
+            assert advance(states, constants, inputs, 1) >= 0
+            kept.append(states.copy())
+    assert run_spans(advance, patients).tobytes() == states.tobytes()
+    circ = np.array(kept)[:, :, MODEL.states.index("circ")].reshape(DAYS, -1)[:, :21].T
+    assert run_days(advance, patients)[:, :, 1].tobytes() == circ.tobytes()
 
-    def watched(states: np.ndarray, constants: np.ndarray, inputs: np.ndarray, days: int) -> int:
-        said = advance(states, constants, inputs, days)
-        ends.append(states.copy())
-        return said
 
-    run_spans(watched, patients)
-    whole = ends[-1]
-    run_days(watched, patients)
-    assert ends[-1].tobytes() == whole.tobytes()
+def test_room_for_the_ends_of_days_must_fit() -> None:
+    states, constants, inputs = arrays_of(draw_patients(3, 3))
+    with pytest.raises(ValueError, match="C-contiguous"):
+        compile_model(MODEL)(states, constants, inputs, 7, np.empty((1, 6, len(MODEL.states), LANES)))
 
 
 @pytest.mark.parametrize("rtol", [1e-6])

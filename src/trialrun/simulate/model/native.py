@@ -147,7 +147,7 @@ def _row(node: ast.expr) -> int:
 
 
 def write_ir(program: Program, width: int) -> str:
-    """LLVM IR with `advance(states, constants, inputs, blocks, days)`: see compiled.py. `width` divides LANES."""
+    """LLVM IR with `advance(states, constants, inputs, blocks, days, ends)`: see compiled.py. `width` divides LANES."""
     module = ir.Module(name="kernel")
     functions = {name: _function(module, name, lines, width) for name, lines in program.functions.items()}
     _advance(module, program, functions)
@@ -189,10 +189,11 @@ def _loop(b: Any, count: Any) -> Any:
 
 def _advance(module: Any, program: Program, functions: Mapping[str, Any]) -> None:
     """Blocks, days, doublings and steps; a lane's states are kept from the first attempt that it accepts."""
-    kind = ir.FunctionType(_INT, [_POINTER, _POINTER, _POINTER, _INT, _INT])
+    kind = ir.FunctionType(_INT, [_POINTER, _POINTER, _POINTER, _INT, _INT, _POINTER])
     function = ir.Function(module, kind, name="advance")
-    states, constants, inputs, blocks, days = function.args
+    states, constants, inputs, blocks, days, ends = function.args
     b = ir.IRBuilder(function.append_basic_block())
+    wanted = b.icmp_unsigned("!=", b.ptrtoint(ends, _INT), ir.Constant(_INT, 0))
     rows = program.rows * LANES
 
     def room(kind: Any, count: int) -> Any:
@@ -227,7 +228,7 @@ def _advance(module: Any, program: Program, functions: Mapping[str, Any]) -> Non
             copy(at(work, whole(first * LANES)), at(source, b.mul(block, whole(count * LANES))), count * LANES)
         copy(work, own, program.states * LANES)
         b.store(ir.Constant(_DOUBLE, 0.0), fixed_for)
-        with _loop(b, days) as _:
+        with _loop(b, days) as day:
             b.call(functions["give"], [work, ir.Constant(_DOUBLE, 0.0)])
             copy(start, work, program.states * LANES)
             with _loop(b, whole(LANES)) as lane:
@@ -269,5 +270,8 @@ def _advance(module: Any, program: Program, functions: Mapping[str, Any]) -> Non
             first_bad = b.and_(unsolved, b.icmp_signed("==", b.load(bad, typ=_INT), whole(0)))
             b.store(b.select(first_bad, b.sub(whole(-1), block), b.load(bad, typ=_INT)), bad)
             copy(work, own, program.states * LANES)
+            with b.if_then(wanted):
+                place = b.add(b.mul(block, days), day)
+                copy(at(ends, b.mul(place, whole(program.states * LANES))), own, program.states * LANES)
     failed = b.load(bad, typ=_INT)
     b.ret(b.select(b.icmp_signed("<", failed, whole(0)), failed, b.load(most, typ=_INT)))
