@@ -9,12 +9,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from trialrun.simulate.model.library import venetoclax_cll
-from trialrun.simulate.model.module import Model
 
 SHIPPED = venetoclax_cll()
 DIRECT = SHIPPED.modules[0]
 assert DIRECT.drug is not None
 FAST = {**DIRECT.drug.fast, "kill_signal": "effect_site ** 3 / (kill_ec50 ** 3 + effect_site ** 3)"}
-STEEPER = Model(
-    "steeper-cll", (replace(DIRECT, drug=replace(DIRECT.drug, fast=FAST)), *SHIPPED.modules[1:]), floors=SHIPPED.floors
+STEEPER = replace(
+    SHIPPED, name="steeper-cll", modules=(replace(DIRECT, drug=replace(DIRECT.drug, fast=FAST)), *SHIPPED.modules[1:])
 )
