@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: model-report demo test lint docs bench oracle lock clean
+.PHONY: model-report schedules demo test lint docs bench oracle lock clean
 
 demo: $(READY)
 	$(BIN)/python examples/demo.py
@@ -22,6 +22,9 @@ docs: $(READY)
 
 model-report: $(READY)
 	$(BIN)/python docs/model_report.py
+
+schedules: $(READY)
+	$(BIN)/python docs/schedules.py
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks
