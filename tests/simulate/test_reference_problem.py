@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -23,7 +25,10 @@ from simulate.reference_problem import (
     solve,
 )
 from trialrun.simulate.model.compiled import compile_model
-from trialrun.simulate.model.generate import LANES
+from trialrun.simulate.model.generate import LANES, generate
+from trialrun.simulate.model.library import find_model
+from trialrun.simulate.model.module import Model
+from trialrun.simulate.model.native import write_ir
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -68,6 +73,18 @@ def test_days_one_by_one_and_whole_spans_end_in_the_same_bits() -> None:
     assert run_spans(advance, patients).tobytes() == states.tobytes()
     circ = np.array(kept)[:, :, MODEL.states.index("circ")].reshape(DAYS, -1)[:, :21].T
     assert run_days(advance, patients)[:, :, 1].tobytes() == circ.tobytes()
+
+
+@pytest.mark.parametrize("model", [MODEL, find_model("lenalidomide-cll", {}), find_model("venetoclax-cll", {})])
+def test_every_statement_works_on_vectors_and_calls_no_library(model: Model) -> None:
+    """One scalar call of a power would cost many times its own time without a word."""
+    text = write_ir(generate(model), 4)
+    statements, advance = text.split('@"advance"')
+    assert statements.count("fmul contract nsz <4 x double>") > 200
+    assert not re.search(r"f(add|sub|mul|div) (contract |nsz )*double", statements)
+    assert not re.search(r"\bcall\b", statements)
+    assert re.findall(r"call void @\"?(\w+)", advance)
+    assert set(re.findall(r"call \w+ @\"?(\w+)", advance)) <= set(generate(model).functions)
 
 
 def test_room_for_the_ends_of_days_must_fit() -> None:
