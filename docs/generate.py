@@ -10,14 +10,24 @@ from trialrun.cli import app
 from trialrun.cli.page import cli_page
 from trialrun.protocol.terms_page import terms_page
 from trialrun.record.page import record_page
+from trialrun.simulate.file_page import population_page
 from trialrun.simulate.page import numbers_page
 from trialrun.simulate.population import read_population
 
 HERE = Path(__file__).parent
+
+
+def _population_page() -> str:
+    """With the labels of the two files that state numbers of their own."""
+    studies = HERE.parent / "studies"
+    return population_page([read_population(studies / name) for name in ("lenalidomide-cll", "venetoclax-rampup")])
+
+
 POPULATION = "studies/lenalidomide-cll/population.yaml"
 PAGES: dict[str, Callable[[], str]] = {
     "model/numbers.md": lambda: numbers_page(read_population(HERE.parent / POPULATION), POPULATION),
     "reference/cli.md": lambda: cli_page(app),
+    "reference/population-file.md": _population_page,
     "reference/record.md": record_page,
     "reference/terms.md": terms_page,
 }

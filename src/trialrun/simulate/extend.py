@@ -22,7 +22,7 @@ from trialrun.simulate.population import (
     _check_model,
     _check_spread,
     _nearest,
-    _quantities,
+    quantities,
     read_population,
 )
 from trialrun.vocab.problems import Problem, TrialrunError
@@ -129,11 +129,14 @@ def _check(source: YamlSource, said: Extension, base: Population) -> Iterator[Pr
                 )
     yield from _check_spread(source, said.between_trials)
     yield from _check_model(source, said.model or base.model, said.options)
-    for name in said.enrolled:
+    for name, bound in said.enrolled.items():
+        at = source.location(("enrolled", name))
         if name not in base.enrolled:
-            at = source.location(("enrolled", name))
             yield Problem("unknown-key", "no bound has this name", name, _nearest(name, base.enrolled), at)
-    wanted = _quantities().get("direct_kill", {})
+        elif bound.unit != base.enrolled[name].unit:
+            unit = base.enrolled[name].unit
+            yield Problem("unit-mismatch", f"enrolled.{name} in the wrong unit", bound.unit, unit, at)
+    wanted = quantities().get("direct_kill", {})
     for name, number in said.direct_kill.items():
         at = source.location(("direct_kill", name))
         if name not in wanted:

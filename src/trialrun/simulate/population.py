@@ -243,7 +243,7 @@ SECTIONS = ("baseline", "pharmacokinetics", "immune", "leukemia", "marrow", "kid
 
 
 @cache
-def _quantities() -> Mapping[str, Mapping[str, str]]:
+def quantities() -> Mapping[str, Mapping[str, str]]:
     """The unit that the equations take each number in, by section and name."""
     table = files("trialrun.simulate").joinpath("data/quantities.csv").read_text(encoding="utf-8")
     found: dict[str, dict[str, str]] = {}
@@ -274,13 +274,18 @@ def read_population(path: Path | str) -> Population:
         *_check_between(source, population),
         *_check_model(source, population.model, population.options),
     ]
+    if population.shift:
+        at = source.location(("shift",))
+        problems.append(
+            Problem("unknown-key", "only a population that extends another has shifts", "shift", "extends: ...", at)
+        )
     if problems:
         raise TrialrunError(problems)
     return population.model_copy(update={"content_hash": sha256(source.text.encode()).hexdigest()})
 
 
 def _check_names(source: YamlSource, population: Population) -> Iterator[Problem]:
-    for section, wanted in _quantities().items():
+    for section, wanted in quantities().items():
         given = getattr(population, section)
         if section == "direct_kill" and not given:
             continue  # only a drug that kills by itself has these
