@@ -1,4 +1,4 @@
-"""Structural alternatives as a population file chooses them, in whole subjects; what is seen of them and who falls ill."""
+"""Structural alternatives as a population file chooses them, in whole subjects; what is seen of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import pytest
 from numpy.typing import NDArray
 
 from trialrun.simulate.biology import Biology
-from trialrun.simulate.events import Happenings
 from trialrun.simulate.measure import Laboratory
 from trialrun.simulate.population import Population, read_population
 from trialrun.simulate.subjects import draw_subjects
@@ -107,24 +106,3 @@ def test_what_is_seen_of_the_disease_is_what_the_page_says(population: Populatio
         spleen = 150 + 0.47 * p["tissue_cells"] / 1.5 * swollen
         below = np.maximum(11 * (np.cbrt(spleen / 150) - np.cbrt(250 / 150)), 0)
         np.testing.assert_allclose(laboratory.truth("spleen_below_costal_margin", rows), below, atol=1e-12)
-
-
-def test_febrile_episodes_come_at_the_rate_of_the_file_and_only_with_low_counts(population: Population) -> None:
-    """Counts held: above 1.0 nobody, below 0.5 at `fever_rate`, between at the milder one (x10^9/L)."""
-    n, days = 4000, 13  # within the days before another episode can begin
-    subjects = draw_subjects(population, 59, np.arange(n))
-    p = population.infection
-    for count, rate in ((1.2, 0.0), (0.7, p["fever_rate_mild"].value), (0.3, p["fever_rate"].value)):
-        states = subjects.states.copy()
-        states[subjects.model.states.index("neutrophils")] = count
-        held = replace(subjects, states=states)
-        happenings = Happenings(population, 59, held, Biology(held))
-        here, ill = np.ones(n, dtype=np.bool_), 0
-        for day in range(days):
-            happenings.leave(day, here)
-            events, _ = happenings.happen(day, np.zeros(n))
-            ill += sum(item.rows.size for item in events if item.term in ("febrile_neutropenia", "infection"))
-        expected = n * -np.expm1(-rate * days)
-        assert abs(ill - expected) <= 4 * np.sqrt(expected), (
-            count
-        )  # four standard errors; none at all where the rate is 0

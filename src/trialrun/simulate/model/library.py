@@ -92,16 +92,26 @@ def _own_model(name: str) -> Model:
     return found
 
 
+def _without_alternatives(model: Model, options: Mapping[str, str]) -> Model:
+    """The model, unless an alternative is chosen that would be without effect in it, unsaid."""
+    for what, way in options.items():
+        works = what == "tolerance" and "tolerance_rate" in model.constants
+        if what in ALTERNATIVES and way != ALTERNATIVES[what][0] and not works:
+            message = f"model {model.name} has no alternative of {what}"
+            raise TrialrunError(Problem("no-alternative", message, way, ALTERNATIVES[what][0]))
+    return model
+
+
 def find_model(name: str, options: Mapping[str, str], balances: bool = False) -> Model:
     """The model of this name with these alternatives; unknown names are a TrialrunError.
 
     `name` is lenalidomide-cll, venetoclax-cll, or package.module:NAME of one's own (docs/modules.md). Alternatives are those
-    of lenalidomide-cll; `tolerance` is one of the numbers of the subjects.
+    of lenalidomide-cll, and an error with another model; `tolerance` is one of the numbers of the subjects.
     """
     if ":" in name:
-        return _own_model(name)
+        return _without_alternatives(_own_model(name), options)
     if name == "venetoclax-cll":
-        return venetoclax_cll(balances)
+        return _without_alternatives(venetoclax_cll(balances), options)
     if name != "lenalidomide-cll":
         expected = "lenalidomide-cll, venetoclax-cll, or package.module:NAME"
         raise TrialrunError(Problem("unknown-model", "no model has this name", name, expected))
