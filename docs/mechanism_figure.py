@@ -31,7 +31,8 @@ measured it higher on day 7.
 Medians of {n} virtual subjects of `studies/lenalidomide-cll` on 2.5, 5 and 10 mg (population file's own numbers, seed 1);
 drug on days 1 to 21 of each 28. Page and figure are made by `python docs/mechanism_figure.py`.
 
-The observables of a clinic's subjects:
+`trialrun mechanism studies/lenalidomide-cll --dose 10` shows the table and the observables' medians at a daily dose. The observables of
+a clinic's subjects:
 
 ```python
 from trialrun.simulate.clinic import VirtualClinic
