@@ -3,24 +3,72 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from model_figures import draw_fit, draw_identifiability, draw_predictions, draw_sensitivity
+
+from trialrun import __version__
+from trialrun.analysis.prediction_text import format_large, format_parts, format_trial, points, predicted
+from trialrun.analysis.rows import Row
+from trialrun.analysis.run import read_run
+from trialrun.analysis.summary import summarize_run
+from trialrun.rehearse import Request, Where, rehearse
 from trialrun.simulate.ensemble import read_ensemble
 from trialrun.simulate.population import SECTIONS, read_population
 
 ROOT = Path(__file__).resolve().parents[1]
 STUDY = ROOT / "studies" / "lenalidomide-cll"
+FIGURES = ROOT / "docs" / "figures"
+SUBJECTS, TRIALS, CYCLES, SEED = 25, 480, 12, 1  # of the run for the amended trial
+AMENDED = {
+    "flare_any": "flare of any grade",
+    "neutropenia_3": "neutropenia grade 3-4",
+    "response": "response",
+    "ctls_reported": "clinical tumour lysis",
+}
+
+
+def predict_amended() -> list[Row]:
+    """The summary of the amended trial, simulated over the ensemble."""
+    request = Request(((str(STUDY), "amendment-1"),), None, SUBJECTS, TRIALS, SEED, CYCLES)
+    with TemporaryDirectory() as folder:
+        out = Path(folder) / "run"
+        rehearse(request, out, date(2000, 1, 1), where=Where(2), keep_record=False)
+        return summarize_run(read_run(out))
+
+
+def _predictions(rows: list[Row]) -> list[str]:
+    lines = [
+        "| outcome | rate | large trial | half width | trial of 25 | published | sd: parameters / trials / sampling |"
+    ]
+    lines.append("|---|---:|---:|---:|---:|---:|---:|")
+    for name, label in AMENDED.items():
+        large = predicted(rows, "large_trial", name, "amendment-1")
+        trial = predicted(rows, "trial_of_n", name, "amendment-1", SUBJECTS)
+        assert large is not None
+        assert trial is not None
+        seen = next(row for row in rows if (row.statistic, row.outcome) == ("published", name))
+        half = 50 * ((large.ci_high or 0.0) - (large.ci_low or 0.0))
+        inside = "inside" if seen.inside else "OUTSIDE"
+        lines.append(
+            f"| {label} | {points(large.value)} % | {format_large(large)} | {half:.0f} points | {format_trial(trial)} |"
+            f" {seen.events}/{seen.n}: {inside} | {format_parts(rows, name, 'amendment-1')} |"
+        )
+    return lines
 
 
 def main() -> None:
-    """Everything that is a figure here is read from a file that the program made."""
+    """Everything that is a figure here is read from a file that the program made, or simulated by it."""
     population, ensemble = read_population(STUDY), read_ensemble(STUDY / "ensemble.parquet")
     results = json.loads((STUDY / "calibration_results.json").read_text(encoding="utf-8"))
-    said = ensemble.about
+    said, rows = ensemble.about, predict_amended()
     lines = [
         "# Credibility of the virtual subjects",
         "",
         "Made by `make model-report` from the files of the study, in the order of ICH M15 and ASME V&V 40. Not edited by hand.",
+        f"trialrun {__version__}, population `{population.content_hash[:12]}`, ensemble of {ensemble.sets} sets, seed {SEED} for what is simulated here.",
         "",
         "## Question and context of use",
         "",
@@ -55,6 +103,8 @@ def main() -> None:
         f" {said['subjects_a_set']} subjects a trial simulated and weighted; effective sample size {ensemble.effective_size:.0f}; seed {said['seed']}.",
         "All facts below are in-sample: agreement with them is no test of the model.",
         "",
+        "![Published counts and the ensemble](figures/model-fit.png)",
+        "",
         "| fact | published | ensemble mean | 95 % of sets | emulator error, log-odds |",
         "|---|---:|---:|---:|---:|",
     ]
@@ -70,6 +120,8 @@ def main() -> None:
         "",
         "Sobol indices over the prior, first-order / total, of the emulated log-odds (exact for the quadratic emulator); the three largest totals.",
         "",
+        "![Total Sobol indices](figures/model-sensitivity.png)",
+        "",
         "| fact | first | second | third |",
         "|---|---|---|---|",
     ]
@@ -84,6 +136,8 @@ def main() -> None:
         "",
         "Shrinkage is 1 - variance after / variance before; near 0 the facts say nothing of that number.",
         "",
+        "![Numbers before and after the facts](figures/model-identifiability.png)",
+        "",
         "| number | prior median (95 %) | after: median (95 %) | shrinkage |",
         "|---|---:|---:|---:|",
     ]
@@ -97,7 +151,18 @@ def main() -> None:
     assert domain is not None
     lines += [
         "",
-        "## Uncertainty and applicability",
+        "## Uncertainty",
+        "",
+        f"The amended trial as the ensemble predicts it: {TRIALS} trials of {SUBJECTS}, {CYCLES} cycles. It is in-sample.",
+        "",
+        "![The amended trial: large trials, trials of 25, published](figures/model-amended.png)",
+        "",
+        *_predictions(rows),
+        "",
+        "What was published of the first two participants (1 of 2 with tumour lysis, 1 of 2 dead) lies inside what two participants may show; 5 of 18 with tumour",
+        "lysis inside what 18 may show at 25 mg without fluids, not at 10 mg. The four lenalidomide schedules on the same people: [schedules](schedules.md).",
+        "",
+        "## Applicability",
         "",
         "`simulate` and `compare` hold the uncertainty of parameters, of trials and of sampling apart ([outcomes](outcomes.md)). The numbers were fitted to"
         f" {domain.drug} at {domain.dose_mg[0]:g} to {domain.dose_mg[1]:g} mg a day,"
@@ -112,6 +177,10 @@ def main() -> None:
         "- Nothing was predicted out of sample here; trials not named above were not used.",
         "",
     ]
+    draw_fit(results["facts"], FIGURES / "model-fit.png")
+    draw_sensitivity(results["facts"], FIGURES / "model-sensitivity.png")
+    draw_identifiability(results["numbers"], FIGURES / "model-identifiability.png")
+    draw_predictions(rows, AMENDED, "amendment-1", SUBJECTS, FIGURES / "model-amended.png")
     (ROOT / "docs" / "model.md").write_text("\n".join(lines), encoding="utf-8")
 
 
