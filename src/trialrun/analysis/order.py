@@ -24,24 +24,20 @@ from scipy import stats
 
 from trialrun.analysis.estimates import LEVEL
 from trialrun.analysis.uncertainty import (
-    OF_SETS,
-    OF_TRIALS,
+    DRAWS,
+    SEED,
     SET_SIZES,
-    SETS,
-    SHARED,
     SQUARES,
     SUBJECTS,
     TOTAL,
     TRIAL_SIZES,
-    TRIALS,
+    draw_components,
     solve_components,
     sum_by_set,
 )
 
 FloatArray = NDArray[np.float64]
 FEWEST_SETS = 10  # below it neither the spread between sets nor its error can be told (assumed)
-DRAWS = 20_000
-SEED = 20060901
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,23 +114,10 @@ def _pair(first: str, second: str, sums: FloatArray) -> Pair:
 
 
 def _again(totals: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Means and standard deviations that could stand behind these totals (generalized intervals, Weerahandi 1995).
-
-    The mean squares between sets and between trials are divided by chi-square draws over their degrees of freedom. Sets
-    of unequal size count as the n^2 / sum(n_set^2) equal sets that they are worth.
-    """
+    """Means and standard deviations between sets that could stand behind these totals."""
     luck, half = np.random.default_rng(SEED), DRAWS // 2
-    sets, trials, n = totals[SETS], totals[TRIALS], totals[SUBJECTS]
-    worth = n**2 / totals[SET_SIZES]
-    within = max(0.0, (totals[SQUARES] - totals[OF_TRIALS]) / (n - trials)) if n > trials else 0.0
-    between = (totals[OF_SETS] - totals[TOTAL] ** 2 / n) / (sets - 1) * (worth - 1) / luck.chisquare(worth - 1, half)
-    trial = np.zeros(half)
-    if trials > sets:
-        free = trials - sets
-        nested = (totals[OF_TRIALS] - totals[OF_SETS]) / luck.chisquare(free, half)
-        trial = (nested - within) * free / (n - totals[SHARED])
-    both = totals[SHARED] - totals[TRIAL_SIZES] / n
-    spread = ((sets - 1) * (between - within) - both * trial) / (n - totals[SET_SIZES] / n)
+    n = totals[SUBJECTS]
+    spread, trial, within = draw_components(totals, luck, half)
     spread, trial = np.maximum(spread, 0.0), np.maximum(trial, 0.0)
     error = spread * totals[SET_SIZES] / n**2 + trial * totals[TRIAL_SIZES] / n**2 + within / n
     away = np.sqrt(error) * luck.standard_normal(half)

@@ -30,6 +30,8 @@ NESTED = (
     "others are estimated without it"
 )
 _TAIL = (1 - LEVEL) / 2
+DRAWS = 20_000
+SEED = 20060901
 
 # The sums that the estimators need, one column each; all of them add up over parameter sets.
 SETS, TRIALS, SUBJECTS, TOTAL, OF_SETS, OF_TRIALS, SQUARES, SHARED, TRIAL_SIZES, SET_SIZES = range(10)
@@ -161,12 +163,14 @@ def predict_share(sums: FloatArray, of: int) -> Prediction | None:
     """The prediction for a large trial and for one of `of` subjects; None where nobody could be assessed.
 
     The true rate has a beta distribution with the mean and the variance between sets and trials; the squared error of
-    the mean by simulation is added to that variance. The count in a trial is beta-binomial: its interval is exact.
+    the mean by simulation is added to that variance. Few trials know the variance itself badly, and an estimate of zero
+    is no proof that trials agree: the mean of what could stand behind the run is taken (`draw_components`). The count
+    in a trial is beta-binomial: its interval is exact.
     """
     found = split_variance(sums)
     if found.n == 0:
         return None
-    mean, variance = found.mean, (found.between or 0.0) + (found.mean_error or 0.0) ** 2
+    mean, variance = found.mean, _expected_between(sums, found) + (found.mean_error or 0.0) ** 2
     if mean * (1 - mean) <= variance and 0 < mean < 1:  # every trial all or none: nothing narrower can be said
         rate, counts = (0.0, 1.0), (0, of)
     else:
@@ -182,6 +186,40 @@ def predict_share(sums: FloatArray, of: int) -> Prediction | None:
         counts = int(counted.ppf(_TAIL)), int(counted.ppf(1 - _TAIL))
     errors = _errors(sums) if found.parameter is not None else (None, None)
     return Prediction(found, rate, *counts, of, *errors)
+
+
+def draw_components(totals: FloatArray, luck: np.random.Generator, draws: int) -> tuple[FloatArray, FloatArray, float]:
+    """Variances between sets and between trials of a set that could stand behind these totals (10,), (draws,) each,
+    not yet set to zero where negative, and the variance within trials (generalized intervals, Weerahandi 1995).
+
+    The mean squares between sets and between trials are divided by chi-square draws over their degrees of freedom. Sets
+    of unequal size count as the n^2 / sum(n_set^2) equal sets that they are worth. With one trial a set, the first holds
+    both; with one set, the second does. Two trials or more.
+    """
+    sets, trials, n = totals[SETS], totals[TRIALS], totals[SUBJECTS]
+    within = max(0.0, (totals[SQUARES] - totals[OF_TRIALS]) / (n - trials)) if n > trials else 0.0
+    spread, trial = np.zeros(draws), np.zeros(draws)
+    between = spread
+    if sets > 1:
+        worth = n**2 / totals[SET_SIZES]
+        square = (totals[OF_SETS] - totals[TOTAL] ** 2 / n) / (sets - 1)
+        between = square * (worth - 1) / luck.chisquare(worth - 1, draws)
+    if trials > sets:
+        free = trials - sets
+        nested = (totals[OF_TRIALS] - totals[OF_SETS]) / luck.chisquare(free, draws)
+        trial = (nested - within) * free / (n - totals[SHARED])
+    if sets > 1:
+        both = totals[SHARED] - totals[TRIAL_SIZES] / n
+        spread = ((sets - 1) * (between - within) - both * trial) / (n - totals[SET_SIZES] / n)
+    return spread, trial, within
+
+
+def _expected_between(sums: FloatArray, found: Components) -> float:
+    """The variance between sets and trials together, expected over what could stand behind the run."""
+    if found.between is None:
+        return 0.0
+    spread, trial, _ = draw_components(sums.sum(axis=0), np.random.default_rng(SEED), DRAWS)
+    return float(np.maximum(spread + trial, 0.0).mean())
 
 
 def _errors(sums: FloatArray) -> tuple[float | None, float | None]:
