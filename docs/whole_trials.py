@@ -20,6 +20,7 @@ STUDY = HERE.parent / "studies" / "lenalidomide-cll"
 PAGE = HERE / "whole-trials.md"
 BEGIN, END = "<!-- numbers: written by docs/whole_trials.py -->", "<!-- end of numbers -->"
 SUBJECTS, SEED, CYCLES = 27, 1, 12
+ENOUGH = 100  # trials with the event, for an interval over the parameter sets
 
 
 def _percent(row: Characteristic) -> str:
@@ -27,7 +28,9 @@ def _percent(row: Characteristic) -> str:
     assert row.low is not None
     assert row.high is not None
     told = f"{100 * row.value:.2g} % (Monte Carlo {100 * row.low:.2g} to {100 * row.high:.2g} %"
-    if row.sets_low is not None and row.sets_high is not None and row.sets_low < row.sets_high:
+    # with fewer trials in which it happened, sets cannot be told apart: the beta distribution runs from 0 to nearly 1
+    enough = row.value * row.n >= ENOUGH
+    if enough and row.sets_low is not None and row.sets_high is not None and row.sets_low < row.sets_high:
         told += f"; over the parameter sets {100 * row.sets_low:.2g} to {100 * row.sets_high:.2g} %"
     return told + ")"
 
