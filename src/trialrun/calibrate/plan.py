@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from trialrun.analysis.definitions import all_outcomes
 from trialrun.plan.calendar import Plan, plan_version
-from trialrun.protocol import read_protocol
+from trialrun.protocol import Protocol, read_protocol
 from trialrun.simulate.population import Population, read_population
 from trialrun.vocab.problems import Problem, TrialrunError
 from trialrun.vocab.yaml_source import YamlSource, read_yaml, validate
@@ -126,10 +126,13 @@ def read_calibration(file: Path) -> Calibration:
     source = read_yaml(file, str(file))
     read = validate(source, CalibrationFile)
     arms: list[Arm] = []
+    studies: dict[Path, tuple[Protocol, Population]] = {}  # each is read once
     unknown: list[Problem] = []
     for name, seen in read.trials.items():
-        folder = file.parent / seen.study
-        protocol = read_protocol(str(folder))
+        folder = (file.parent / seen.study).resolve()
+        if folder not in studies:
+            studies[folder] = read_protocol(str(folder)), read_population(folder)
+        protocol, people = studies[folder]
         version = protocol.version(seen.version)
         given = [item.name for item in version.concomitant]
         for place, item in enumerate(seen.without):
@@ -140,7 +143,7 @@ def read_calibration(file: Path) -> Calibration:
                 )
         left = tuple(item for item in version.concomitant if item.name not in seen.without)
         plan = plan_version(replace(version, concomitant=left))
-        arms.append(Arm(name, plan, read_population(folder), seen.cycles))
+        arms.append(Arm(name, plan, people, seen.cycles))
     problems = [*unknown, *_check(source, read, arms)]
     if problems:
         raise TrialrunError(problems)

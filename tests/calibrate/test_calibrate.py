@@ -1,0 +1,117 @@
+"""A small calibration from end to end: same bytes after an interruption, facts move the numbers, errors name the line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from trialrun.calibrate.plan import read_calibration
+from trialrun.calibrate.run import Effort, calibrate
+from trialrun.simulate.ensemble import read_ensemble
+from trialrun.vocab.problems import TrialrunError
+
+ROOT = Path(__file__).resolve().parents[2]
+FEWER, MORE = 10, 150  # subjects of 200 with neutropenia
+EFFORT = Effort(design=64, few=20, sets=24, many=40, seed=1, workers=1)
+TEXT = """\
+trialrun: 1
+study: small
+overdispersion: 0.02
+overdispersion_why: assumed for a test
+trials:
+  amended: {{study: {studies}/lenalidomide-cll, version: amendment-1, cycles: 1}}
+  without: {{study: {studies}/lenalidomide-cll, version: amendment-1, cycles: 1, without: [hydration, allopurinol]}}
+facts:
+  neutropenia: {{outcome: neutropenia_3, seen_in: [amended], events: {events}, of: 200, source: made up}}
+  lysis: {{outcome: ctls_reported, seen_in: [without], events: 0, of: 20, source: made up}}
+priors:
+  marrow.neutrophil_emax: {{median: 0.51, sd: 0.6, scale: logit, why: a test}}
+  marrow.neutrophil_ec50: {{median: 40, sd: 0.4, why: a test}}
+"""
+
+
+def _file(folder: Path, events: int = 40, text: str = TEXT) -> Path:
+    folder.mkdir(exist_ok=True)
+    file = folder / "calibration.yaml"
+    file.write_text(text.format(studies=ROOT / "studies", events=events), encoding="utf-8")
+    return file
+
+
+def _nothing(stage: str, done: int, of: int) -> None:
+    assert 0 <= done <= of, stage
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("work")
+
+
+def test_an_interrupted_calibration_ends_with_the_same_sets(work: Path, tmp_path: Path) -> None:
+    file = _file(tmp_path, FEWER)
+    whole, results = calibrate(file, EFFORT, work, _nothing)
+    parts = sorted(work.rglob("*.npz"))
+    assert len(parts) >= 4
+    kept = {path: path.stat().st_mtime_ns for path in parts[:-1]}
+    parts[-1].unlink()
+    again, results_again = calibrate(file, EFFORT, work, _nothing)
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept, "finished batches are not made again"
+    assert again.values.tobytes() == whole.values.tobytes()
+    assert again.weights.tobytes() == whole.weights.tobytes()
+    assert results_again == results
+    assert whole.weights.sum() == pytest.approx(1.0)
+    assert 1 <= whole.effective_size <= 24
+    assert results["effective_sample_size"] == pytest.approx(1 / np.sum(whole.weights**2))
+
+
+def test_facts_pull_the_numbers_their_way(work: Path, tmp_path: Path) -> None:
+    means = []
+    for events in (FEWER, MORE):
+        ensemble, results = calibrate(_file(tmp_path / str(events), events), EFFORT, work, _nothing)
+        means.append(float(ensemble.weights @ ensemble.values[:, 0]))
+        assert results["facts"]["neutropenia"]["published"] == events / 200
+    assert means[1] > means[0] + 0.05, "more neutropenia means a larger effect on its precursors"
+
+
+def test_other_trials_leave_out_what_they_did_not_have(tmp_path: Path) -> None:
+    amended, without = read_calibration(_file(tmp_path)).arms
+    given = {arm.name: {item.name for item in arm.plan.version.concomitant} for arm in (amended, without)}
+    assert given["amended"] - given["without"] == {"hydration", "allopurinol"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("marrow.neutrophil_ec50:", "marrow.neutrophil_ec5:", "no such number"),
+        ("outcome: neutropenia_3", "outcome: neutropenia_9", "not an outcome"),
+        ("seen_in: [without]", "seen_in: [elsewhere]", "not one of the trials"),
+        ("without: [hydration, allopurinol]", "without: [insulin]", "no such treatment"),
+        ("events: 0, of: 20", "events: 21, of: 20", "more events than subjects"),
+        ("sd: 0.4", "sd: 0", "sd above 0"),
+    ],
+)
+def test_what_does_not_exist_is_named_with_its_line(tmp_path: Path, old: str, new: str, said: str) -> None:
+    assert old in TEXT
+    file = _file(tmp_path, text=TEXT.replace(old, new))
+    with pytest.raises(TrialrunError, match=said) as error:
+        read_calibration(file)
+    problem = error.value.problems[0]
+    assert problem.location is not None
+    assert problem.location.file == str(file)
+    assert problem.location.line is not None
+
+
+def test_the_shipped_ensemble_was_fitted_to_the_shipped_files() -> None:
+    from trialrun.simulate.population import read_population
+
+    study = ROOT / "studies" / "lenalidomide-cll"
+    ensemble, calibration = read_ensemble(study / "ensemble.parquet"), read_calibration(study / "calibration.yaml")
+    assert ensemble.about["population_hash"] == read_population(study).content_hash
+    assert ensemble.names == tuple(calibration.priors)
+    assert ensemble.sets >= 200
+    assert ensemble.effective_size >= 100
+    assert ensemble.about["facts"] == {
+        name: {"outcome": fact.outcome, "seen_in": fact.seen_in, "events": fact.events, "of": fact.of}
+        for name, fact in calibration.facts.items()
+    }
