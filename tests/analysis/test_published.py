@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from trialrun.analysis.estimates import estimate_proportion
-from trialrun.analysis.published import read_published
+from trialrun.analysis.published import name_as_run, read_published
 from trialrun.vocab.problems import TrialrunError
 
 STUDY = Path(__file__).parents[2] / "studies/lenalidomide-cll/published.yaml"
@@ -59,3 +59,10 @@ def test_the_good_file_is_good(tmp_path: Path) -> None:
     path = tmp_path / "published.yaml"
     path.write_text(GOOD)
     assert read_published(path).counts[0].events == 3
+
+
+def test_a_run_of_several_studies_finds_the_facts_of_its_own() -> None:
+    """There a version is called study@version; facts of other versions keep their names."""
+    published = name_as_run(read_published(STUDY), ["lenalidomide-cll@amendment-1", "lenalidomide-25mg@published"])
+    assert {fact.version for fact in published.counts} == {"lenalidomide-cll@amendment-1", "original"}
+    assert {total.version for total in published.totals} == {"lenalidomide-cll@amendment-1"}

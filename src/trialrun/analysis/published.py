@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -85,6 +86,18 @@ class Published(_Part):
     def cite(self, source: str | list[str]) -> str:
         """The citation or citations behind the short name or names."""
         return "; ".join(self.sources[name] for name in ([source] if isinstance(source, str) else source))
+
+
+def name_as_run(published: Published, versions: Sequence[str]) -> Published:
+    """The facts with the names that a run of several studies gives to its versions: `study@version`."""
+
+    def named(version: str) -> str:
+        full = f"{published.study}@{version}"
+        return full if full in versions else version
+
+    counts = [fact.model_copy(update={"version": named(fact.version)}) for fact in published.counts]
+    totals = [fact.model_copy(update={"version": named(fact.version)}) for fact in published.totals]
+    return published.model_copy(update={"counts": counts, "totals": totals})
 
 
 def read_published(path: Path) -> Published:

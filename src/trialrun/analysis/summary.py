@@ -26,7 +26,7 @@ from trialrun.analysis.estimates import (
     estimate_quartiles,
 )
 from trialrun.analysis.predictions import judge_published, order_versions, predict_outcome
-from trialrun.analysis.published import Published, read_published
+from trialrun.analysis.published import Published, name_as_run, read_published
 from trialrun.analysis.rows import COLUMNS, Row, make_row
 from trialrun.analysis.run import Run, VersionInfo, published_file
 
@@ -39,6 +39,8 @@ def summarize_outcomes(outcomes: Mapping[str, pl.DataFrame], run: Run, published
 
     A paired difference rests on the subjects that are assessable under both versions.
     """
+    if published is not None:
+        published = name_as_run(published, [info.version for info in run.versions])
     rows: list[Row] = []
     for outcome in all_outcomes().values():
         for info in run.versions:

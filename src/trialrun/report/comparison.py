@@ -33,13 +33,30 @@ def make_cards(rows: Rows, run: Run) -> tuple[Card, ...]:
             continue
         found = [(info.version, find_row(rows, outcome.name, info.version, SIMULATED)) for info in run.versions]
         values = tuple((version, _headline(rows, row)) for version, row in found)
-        title = outcome.label if outcome.group in ("Response", "Dose", "Infection and death") else _titled(outcome)
+        title = outcome.label if outcome.group in ("Response", "Dose", "Infection and death") else title_of(outcome)
+        if len(run.versions) > 2:
+            cards.append(Card(title, values, _best(rows, outcome), "same"))
+            continue
         difference = find_row(rows, outcome.name, run.versions[-1].version, ("difference",))
         says = " ".join(
             part for part in (_difference_in_words(outcome, difference), _probably(rows, outcome, run)) if part
         )
         cards.append(Card(title, values, says, _edge(rows, outcome, run, difference)))
     return tuple(cards)
+
+
+def _best(rows: Rows, outcome: Outcome) -> str:
+    """Which of several versions is most probably the best: orders that it leads, added up."""
+    led: dict[str, float] = {}
+    for row in rows:
+        if row.statistic == "order" and row.outcome == outcome.name:
+            led[row.version] = led.get(row.version, 0.0) + (row.value or 0.0)
+    if not led:
+        return ""
+    best = max(led, key=lambda version: led[version])
+    wanted = "lowest" if outcome.better == "low" else "highest"
+    share = ">99" if led[best] > 0.99 else f"{100 * led[best]:.0f}"
+    return f"Most probably {wanted}: {best}, with probability {share} %, over the parameter sets."
 
 
 def _headline(rows: Rows, row: Row | None) -> str:
@@ -73,7 +90,8 @@ def _probably(rows: Rows, outcome: Outcome, run: Run) -> str:
     return f"Better than {row.reference} with probability {format_probability(row)}, over the parameter sets."
 
 
-def _titled(outcome: Outcome) -> str:
+def title_of(outcome: Outcome) -> str:
+    """The label, with its group where it does not say it alone."""
     if outcome.group == "Tumour lysis":
         return f"Tumour lysis: {outcome.label[0].lower()}{outcome.label[1:]}"
     return outcome.label
@@ -182,15 +200,21 @@ def make_published(rows: Rows, run: Run, published: Published) -> Section:
             continue
         label = row.label + (f": {row.category}" if row.category else "")
         note = f"{row.source}" + (f" ({row.note})" if row.note else "")
-        shown = "not simulated" if simulated is None else format_estimate(simulated)
+        shown = "not simulated" if simulated is None else _headline(rows, simulated)
+        if simulated is not None and row.category is None:
+            simulated = predicted(rows, "large_trial", row.outcome, row.version) or simulated
         lines.append([label, row.version, format_published(row), shown, _forest(row, simulated, run), note])
     table = Table(
         "Published and simulated, with 95 % intervals",
         ("Outcome", "Version", "Published", "Simulated", "0 to 100 %", "Source"),
         rows_of(lines),
         keep=frozenset({1}),
-        note="Gray square: published, exact interval of so few participants. Coloured circle: simulated, Monte Carlo "
-        "interval, which is narrow because many were simulated and not because the model is sure.",
+        note="Gray square: published, exact interval of so few participants. Coloured circle: simulated; "
+        + (
+            "Monte Carlo interval, which is narrow because many were simulated and not because the model is sure."
+            if run.ensemble is None
+            else "interval of the true rate of a large trial, over parameter sets and trials."
+        ),
     )
     said = tuple(
         f"{fact.about}{'' if fact.version is None else f' ({fact.version})'}: {fact.says} {published.cite(fact.source)}"
@@ -221,7 +245,7 @@ def _simulated(rows: Rows, published: Row) -> Row | None:
 def _forest(published: Row, simulated: Row | None, run: Run) -> Cell:
     marks = []
     for row, color, shape in ((published, PUBLISHED_COLOR, "square"), (simulated, "", "circle")):
-        if row is None or row.value is None or row.ci_low is None or row.ci_high is None or row.events is None:
+        if row is None or row.value is None or row.ci_low is None or row.ci_high is None or row.unit is not None:
             continue
         name = "published" if row is published else "simulated"
         shade = color or version_color(run, row.version)

@@ -12,7 +12,7 @@ import polars as pl
 import vl_convert
 
 # Okabe and Ito's palette: told apart with every common kind of color blindness. Versions also differ in dash and shape.
-COLORS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+COLORS = ("#D55E00", "#0072B2", "#009E73", "#A94F86", "#56B4E9", "#E69F00")
 DASHES = ([1, 0], [6, 3], [2, 2], [8, 2, 2, 2], [4, 4], [1, 3])
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
 GRADES = ("#f0f0f0", "#c6dbef", "#6baed6", "#2171b5", "#08306b", "#000000")  # light to dark: order without hue
@@ -252,20 +252,17 @@ def draw_order(
     One half is white; blue is more probable, orange less.
     """
     side = 46
-    x = alt.X("column:N").sort(list(columns)).title(column_title).axis(labelAngle=-30, labelLimit=130, orient="bottom")
-    y = alt.Y("row:N").sort(list(rows)).title(row_title).axis(labelLimit=230)
+    x = alt.X("column:N").sort(list(columns)).title(column_title).axis(labelAngle=-30, labelLimit=160, orient="bottom")
+    y = alt.Y("row:N").sort(list(rows)).title(row_title).axis(labelLimit=230, titlePadding=16)
     color = (
         alt.Color("value:Q")
-        .scale(domain=[0, 0.5, 1], range=["#D55E00", "#ffffff", "#0072B2"])
+        .scale(domain=[0, 0.5, 1], range=["#e8833a", "#ffffff", "#5fa8dc"], interpolate="rgb")
         .title("probability")
         .legend(format=".0%", gradientLength=160, values=[0, 0.5, 1])
     )
     base = alt.Chart(cells).encode(x=x, y=y)
     fields = base.mark_rect(stroke="#bbbbbb", strokeWidth=0.5).encode(color=color)
-    dark = (alt.datum.value > 0.85) | (alt.datum.value < 0.15)
-    numbers = base.mark_text(fontSize=12).encode(
-        text="says:N", color=alt.condition(dark, alt.value("#ffffff"), alt.value("#1b1f24"))
-    )
+    numbers = base.mark_text(fontSize=12, color="#1b1f24").encode(text="says:N")
     height = side * len(rows) if row_title is not None else 24 * len(rows)
     width = side * len(columns) + (20 if row_title is not None else 60)
     return draw_svg(alt.layer(fields, numbers).properties(width=width, height=height))

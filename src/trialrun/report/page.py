@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from trialrun.analysis.summary import summarize_outcomes
 from trialrun.report import comparison, predictions, schedule, sections
 from trialrun.report.figures import COLORS
 from trialrun.report.model import Page, Section, Table, rows_of
+from trialrun.report.names import rename_rows, rename_run, short_names
 from trialrun.report.view import VersionView, derive_view
 from trialrun.vocab.yaml_source import parse_yaml
 
@@ -56,7 +58,10 @@ def write_report(run: Run, path: Path, progress: Progress | None = None, signatu
     tell("estimating")
     rows = summarize_outcomes(outcomes, run, published)
     tell("drawing")
-    return _write(make_page(run, views, rows, published, signature), path)
+    names = short_names([info.version for info in run.versions])
+    short = rename_run(run, names)
+    views = [replace(view, info=info) for view, info in zip(views, short.versions, strict=True)]
+    return _write(make_page(short, views, rename_rows(rows, names), published, signature), path)
 
 
 def write_record_report(
@@ -130,7 +135,8 @@ def make_page(
 
 
 def _subtitle(run: Run) -> str:
-    names = " and ".join(info.version for info in run.versions)
+    versions = [info.version for info in run.versions]
+    names = " and ".join([", ".join(versions[:-1]), versions[-1]] if versions[1:] else versions)
     if not run.virtual:
         return "What was observed"
     trials = f"{run.trials} trials of " if run.trials > 1 else ""
@@ -144,7 +150,7 @@ def _facts(run: Run) -> tuple[tuple[str, str], ...]:
         ("Study", run.study),
         ("Protocol file", None if run.protocol_file is None else Path(run.protocol_file).name),
         ("Protocol hash", run.protocol_hash),
-        *((f"Version {info.version}", info.hash) for info in run.versions),
+        *((f"Version {_full(info)}", info.hash) for info in run.versions),
         ("Population hash", run.population_hash),
         ("Record hash", run.record_hash),
         ("Seed", run.seed),
@@ -158,10 +164,15 @@ def _facts(run: Run) -> tuple[tuple[str, str], ...]:
     return tuple((name, str(value)) for name, value in known if value is not None)
 
 
+def _full(info: VersionInfo) -> str:
+    """The name of a version, with its study where the page uses a short one."""
+    return info.version if info.folder == info.version else f"{info.version} ({info.folder})"
+
+
 def _study(run: Run) -> Section:
     lines = [
         [
-            info.version,
+            _full(info),
             ", ".join(f"{level:g}" for level in info.levels_mg) + " mg" if info.levels_mg else "not stated",
             "not stated" if info.target_mg is None else f"{info.target_mg:g} mg",
             "not stated"

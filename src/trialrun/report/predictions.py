@@ -24,11 +24,13 @@ from trialrun.analysis.rows import Row
 from trialrun.analysis.run import Run
 from trialrun.analysis.wording import find_row, format_estimate
 from trialrun.report import figures
-from trialrun.report.comparison import PUBLISHED_COLOR, version_color
+from trialrun.report.comparison import PUBLISHED_COLOR, title_of, version_color
 from trialrun.report.model import Cell, Figure, Mark, Section, Strip, Table, rows_of
 
 Rows = Sequence[Row]
 _ORDERS_SHOWN = 6
+_ALSO = ("flare_any", "febrile_neutropenia")  # what a safety board asks for beside the headlines
+_FEW_TRIALS = 200  # below it the intervals widen noticeably by the error of the spread
 
 
 def make_predictions(rows: Rows, run: Run) -> Section | None:
@@ -38,8 +40,10 @@ def make_predictions(rows: Rows, run: Run) -> Section | None:
     if not outcomes or run.ensemble is None:
         return None
     published = {row.outcome for row in rows if row.statistic == "published"}
-    leading = [outcome for outcome in outcomes if outcome.headline or outcome.name in published]
-    paragraphs = (
+    leading = [
+        outcome for outcome in outcomes if outcome.headline or outcome.name in published or outcome.name in _ALSO
+    ]
+    paragraphs: tuple[str, ...] = (
         f"Each trial was simulated with one of {describe_ensemble(run)}. A rate can be wrong in three ways that are "
         "held apart here: the parameters are not known, trials differ beyond chance, and a trial has few participants.",
         f"Large trial: 95 % of large trials would have a true rate in this interval (parameters and trials). Trial of "
@@ -47,6 +51,11 @@ def make_predictions(rows: Rows, run: Run) -> Section | None:
         "participants make neither narrower.",
         "A published count marked in-sample was used to choose the parameter sets: that it lies inside is no test.",
     )
+    if run.trials < _FEW_TRIALS:
+        paragraphs += (
+            f"{run.trials} trials are few to tell how much parameter sets and trials differ: a standard deviation of "
+            "0.0 is an estimate and no proof that they agree. The intervals hold that doubt; more trials make them surer.",
+        )
     first = _table("Predicted rates", leading, rows, run)
     rest = [outcome for outcome in outcomes if outcome not in leading]
     folded = (_table("Predicted rates of the other outcomes", rest, rows, run),) if rest else ()
@@ -56,7 +65,7 @@ def make_predictions(rows: Rows, run: Run) -> Section | None:
 def _table(caption: str, outcomes: Sequence[Outcome], rows: Rows, run: Run) -> Table:
     lines: list[Sequence[Cell]] = []
     for outcome in outcomes:
-        lines.append([outcome.label])
+        lines.append([title_of(outcome)])
         for info in run.versions:
             line = _line(outcome, info.version, rows, run)
             if line is not None:
@@ -64,7 +73,8 @@ def _table(caption: str, outcomes: Sequence[Outcome], rows: Rows, run: Run) -> T
     heads = ("Version", "Mean, %", "Large trial", f"Trial of {run.subjects}", "0 to 100 %", "SD, points", "Published")
     note = (
         "Line with circle: mean and interval of a large trial; gray square: published, exact interval. SD, standard "
-        "deviations: parameters / trials / sampling in a trial of this size."
+        "deviations: parameters / trials / sampling in a trial of this size; together: parameters and trials in one, "
+        "where each parameter set made one trial."
     )
     return Table(caption, heads, rows_of(lines), keep=frozenset({1, 2, 3, 5}), note=note)
 
@@ -104,8 +114,15 @@ def make_order(rows: Rows, run: Run) -> Section | None:
     if not outcomes:
         return None
     drawn = (_two(outcomes, pairs, run),) if len(run.versions) == 2 else _several(outcomes, pairs, rows, run)
+    reading = (
+        ""
+        if len(run.versions) == 2
+        else "A cell is the probability, in percent, that the schedule of its row is better "
+        "than that of its column: blue above 50, orange below. "
+    )
     words = (
-        "Better is a lower rate of harm or a higher rate of response, on the same virtual participants, over the "
+        reading
+        + "Better is a lower rate of harm or a higher rate of response, on the same virtual participants, over the "
         "parameter sets. The noise of few participants in a set is taken out, so that it does not draw the answer to "
         "one half; the interval in the numbers holds what it leaves open.",
         NOT_FITTED,
@@ -130,7 +147,7 @@ def _several(outcomes: Sequence[Outcome], pairs: Rows, rows: Rows, run: Run) -> 
     names = [info.version for info in run.versions]
     drawn = []
     for outcome in outcomes:
-        if not outcome.headline:
+        if not outcome.headline and outcome.name not in _ALSO:
             continue
         found = [row for row in pairs if row.outcome == outcome.name]
         cells = []
@@ -148,10 +165,12 @@ def _several(outcomes: Sequence[Outcome], pairs: Rows, rows: Rows, run: Run) -> 
         ][:_ORDERS_SHOWN]
         chain = next((line for line in lines if line[0].startswith("order: ")), None)
         likeliest = "" if chain is None else f"Likeliest {chain[0]} (best first), {chain[1]}."
-        table = Table(outcome.label, ("Statement", "Probability (Monte Carlo)", "Difference"), rows_of(lines))
+        title = title_of(outcome)
+        same = " =: no participant differed." if any(row.value is None for row in found) else ""
+        table = Table(title, ("Statement", "Probability (Monte Carlo)", "Difference"), rows_of(lines))
         svg = figures.draw_order(_cells(cells), names, names, "better", "than")
         spoken = "; ".join(f"{line[0]} {line[1]}" for line in lines)
-        drawn.append(Figure(outcome.label, svg, f"{outcome.label}: {spoken}.", table, likeliest or None))
+        drawn.append(Figure(title, svg, f"{title}: {spoken}.", table, (likeliest + same).strip() or None))
     return tuple(drawn)
 
 
