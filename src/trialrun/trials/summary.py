@@ -160,4 +160,6 @@ def _ratio_interval(x: FloatArray, n: FloatArray, share: float) -> tuple[float |
     effective = subjects * min(independent / variance, 1.0) if variance > 0 and independent > 0 else subjects
     centre = (share + _Z**2 / (2 * effective)) / (1 + _Z**2 / effective)
     half = _Z / (1 + _Z**2 / effective) * np.sqrt(share * (1 - share) / effective + _Z**2 / (4 * effective**2))
-    return float(max(centre - half, 0.0)), float(min(centre + half, 1.0))
+    # exact where it is exact: rounding would leave a lower bound just above 0 of no event
+    low, high = max(centre - half, 0.0), min(centre + half, 1.0)
+    return 0.0 if share == 0.0 else float(low), 1.0 if share == 1.0 else float(high)
