@@ -29,6 +29,7 @@ from trialrun.analysis.predictions import judge_published, order_versions, predi
 from trialrun.analysis.published import Published, name_as_run, read_published
 from trialrun.analysis.rows import COLUMNS, Row, make_row
 from trialrun.analysis.run import Run, VersionInfo, published_file
+from trialrun.analysis.survival import survival_rows
 
 Progress = Callable[[str], None]
 FloatArray = NDArray[np.float64]
@@ -55,6 +56,8 @@ def summarize_outcomes(outcomes: Mapping[str, pl.DataFrame], run: Run, published
         rows += order_versions(outcome, run, outcomes)
         if published is not None:
             rows += _published(outcome, published)
+    for info in run.versions:
+        rows += survival_rows(info.version, outcomes[info.version], MONTE_CARLO_ONLY if run.virtual else None)
     return judge_published(rows, run)
 
 

@@ -21,6 +21,7 @@ from trialrun.report import comparison, predictions, schedule, sections
 from trialrun.report.figures import COLORS
 from trialrun.report.model import Page, Section, Table, rows_of
 from trialrun.report.names import rename_rows, rename_run, short_names
+from trialrun.report.survival import make_survival
 from trialrun.report.view import VersionView, derive_view
 from trialrun.vocab.yaml_source import parse_yaml
 
@@ -109,6 +110,7 @@ def make_page(
         sections.make_toxicity(views),
         sections.make_lymphocytes(views),
         sections.make_response(views),
+        make_survival(views),
         signature,
         None if published is None else comparison.make_published(rows, run, published),
         None if published is None else predictions.make_benchmarks(rows, run, published),
