@@ -110,7 +110,7 @@ def make_page(
         sections.make_toxicity(views),
         sections.make_lymphocytes(views),
         sections.make_response(views),
-        make_survival(views),
+        make_survival(views, run.virtual),
         signature,
         None if published is None else comparison.make_published(rows, run, published),
         None if published is None else predictions.make_benchmarks(rows, run, published),

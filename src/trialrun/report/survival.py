@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
+from trialrun.analysis.estimates import MONTE_CARLO_ONLY
 from trialrun.analysis.survival import HORIZONS, OS, PFS, Survival, estimate_both
 from trialrun.report import figures
 from trialrun.report.model import Figure, Section, Table, rows_of
@@ -16,7 +17,7 @@ from trialrun.report.view import VersionView
 Found = Sequence[tuple[str, Survival]]
 
 
-def make_survival(views: Sequence[VersionView]) -> Section | None:
+def make_survival(views: Sequence[VersionView], virtual: bool) -> Section | None:
     """Kaplan-Meier curves of progression-free and overall survival; None where nobody was treated."""
     found = [(view.info.version, one) for view in views for one in estimate_both(view.outcomes)]
     if not found:
@@ -30,7 +31,7 @@ def make_survival(views: Sequence[VersionView]) -> Section | None:
         "survival. Progression is by the response criteria, or treatment stopped for progressive disease; death is from "
         "any cause. The drug makes nodes swell (flare): early progression may be flare that two examinations showed.",
         "Participants who leave are watched no longer and count until their last day. Where leaving goes with a bad "
-        "course, both curves are too high.",
+        "course, both curves are too high." + (f" Intervals are {MONTE_CARLO_ONLY}." if virtual else ""),
     )
     return Section("survival", "Survival", words, figures=drawn, legend=True, pairs=True)
 
