@@ -8,6 +8,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from model_runs import Predicted
 from scipy.stats import binomtest
 
 from trialrun.analysis.prediction_text import predicted
@@ -44,6 +45,24 @@ def draw_fit(facts: Facts, path: Path) -> None:
     ax.plot([], [], "o-", color=BLUE, lw=4, label="ensemble: mean, 95 % of sets")
     ax.plot([], [], "D-", color=RED, lw=1.5, ms=5, label="published: exact 95 % interval")
     ax.legend(loc="lower right", fontsize=8)
+    _save(figure, path)
+
+
+def draw_facts(facts: Mapping[str, Predicted], path: Path) -> None:
+    """Each fact in trials of its own size: counts, the true rate of large trials, and what was published."""
+    figure, ax = plt.subplots(figsize=(8, 5.2), constrained_layout=True)
+    for place, found in enumerate(facts.values()):
+        of = found.fact.of
+        ax.plot([100 * found.low / of, 100 * found.high / of], [place] * 2, color=GREY, lw=1.5)
+        ax.plot([100 * found.large[0], 100 * found.large[1]], [place] * 2, color=BLUE, lw=5, solid_capstyle="butt")
+        ax.plot(100 * found.mean, place, "o", color="w", mec=BLUE, ms=7)
+        ax.plot(100 * found.fact.events / of, place, "D", color=RED, ms=6)
+    names = [f"{name} ({found.fact.events}/{found.fact.of})" for name, found in facts.items()]
+    ax.set_yticks(range(len(names)), names, fontsize=9)
+    ax.invert_yaxis()
+    ax.set_xlim(-2, 100)
+    ax.grid(axis="x", color="0.92")
+    ax.set_xlabel("% (blue: true rate of a large trial, grey: trial of the published size, red: published)")
     _save(figure, path)
 
 
