@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from trialrun.calibrate.plan import read_calibration
-from trialrun.calibrate.run import Effort, calibrate
+from trialrun.calibrate.run import Effort, _name, calibrate
 from trialrun.simulate.ensemble import read_ensemble
 from trialrun.vocab.problems import TrialrunError
 
@@ -63,6 +64,22 @@ def test_an_interrupted_calibration_ends_with_the_same_sets(work: Path, tmp_path
     assert whole.weights.sum() == pytest.approx(1.0)
     assert 1 <= whole.effective_size <= 24
     assert results["effective_sample_size"] == pytest.approx(1 / np.sum(whole.weights**2))
+
+
+def test_a_batch_of_other_sets_is_made_again(work: Path, tmp_path: Path) -> None:
+    """Such a batch stays behind where another release of a library has moved the posterior."""
+    file = _file(tmp_path, FEWER)
+    whole, _ = calibrate(file, EFFORT, work, _nothing)
+    for folder in work.iterdir():
+        shutil.copytree(folder, tmp_path / "kept" / folder.name)
+    batch = tmp_path / "kept" / _name(read_calibration(file), EFFORT) / "sets-000000.npz"
+    with np.load(batch) as part:
+        stale = dict(part)
+    stale["scores"] = stale["scores"] + 0.1
+    stale["events/neutropenia"] = np.zeros_like(stale["events/neutropenia"])
+    np.savez(batch, **stale)
+    again, _ = calibrate(file, EFFORT, tmp_path / "kept", _nothing)
+    assert again.weights.tobytes() == whole.weights.tobytes()
 
 
 def test_facts_pull_the_numbers_their_way(work: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from trialrun.calibrate.run import _sensitivity
 
 def _quadratic(scores: np.ndarray) -> np.ndarray:
     a, b, c = scores.T
-    return 0.4 + 0.8 * a - 0.5 * b + 0.3 * a * b + 0.2 * c**2
+    return np.asarray(0.4 + 0.8 * a - 0.5 * b + 0.3 * a * b + 0.2 * c**2)
 
 
 def test_a_quadratic_is_learnt_through_noise() -> None:

@@ -81,11 +81,16 @@ def _simulate(
     stage: str,
     progress: Progress,
 ) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
-    """Counts of every fact for all scores, batch by batch, each kept on disk when it is done."""
+    """Counts of every fact for all scores, batch by batch, each kept on disk when it is done. A batch that was made for other
+    scores (another release of a library moved the posterior) is made again."""
     size = max(1, BATCH * effort.few // subjects)
     firsts = list(range(0, len(scores), size))
     files = [folder / f"{stage}-{first:06d}.npz" for first in firsts]
-    wanted = [(first, file) for first, file in zip(firsts, files, strict=True) if not file.exists()]
+    wanted = [
+        (first, file)
+        for first, file in zip(firsts, files, strict=True)
+        if not _holds(file, scores[first : first + size])
+    ]
     done = len(firsts) - len(wanted)
     progress(stage, done, len(firsts))
     tasks = [
@@ -99,6 +104,13 @@ def _simulate(
     events = {name: np.concatenate([part[f"events/{name}"] for part in parts]) for name in calibration.facts}
     assessed = {name: np.concatenate([part[f"assessed/{name}"] for part in parts]) for name in calibration.facts}
     return events, assessed
+
+
+def _holds(file: Path, scores: FloatArray) -> bool:
+    if not file.exists():
+        return False
+    with np.load(file) as part:
+        return "scores" in part and np.array_equal(part["scores"], scores)
 
 
 Task = tuple[str, FloatArray, int, int, str]
@@ -119,7 +131,8 @@ def _each(tasks: list[Task], workers: int) -> Iterator[None]:
 def _one(task: Task) -> None:
     file, scores, subjects, seed, target = task
     events, assessed = count_events(_read(file), scores, subjects, seed)
-    kept: dict[str, Any] = {f"events/{name}": column for name, column in events.items()}
+    kept: dict[str, Any] = {"scores": scores}
+    kept |= {f"events/{name}": column for name, column in events.items()}
     kept |= {f"assessed/{name}": column for name, column in assessed.items()}
     part = Path(target).with_suffix(".part.npz")
     np.savez(part, **kept)
