@@ -132,3 +132,16 @@ def test_the_shipped_ensemble_was_fitted_to_the_shipped_files() -> None:
         name: {"outcome": fact.outcome, "seen_in": fact.seen_in, "events": fact.events, "of": fact.of}
         for name, fact in calibration.facts.items()
     }
+
+
+def test_the_page_says_what_each_fact_is_worth() -> None:
+    calibration = read_calibration(ROOT / "studies" / "lenalidomide-cll" / "calibration.yaml")
+    page = (ROOT / "docs" / "calibration.md").read_text(encoding="utf-8").splitlines()
+    head = page.index("| fact | published | overdispersion | worth |")
+    table = page[head + 2 : head + 2 + len(calibration.facts)]
+    expected = []
+    for name, fact in calibration.facts.items():
+        alike = calibration.overdispersion if fact.overdispersion is None else fact.overdispersion
+        worth = "a count" if fact.count == "episodes" else f"{fact.of / (1 + (fact.of - 1) * alike):.1f}"
+        expected.append(f"| {name} | {fact.events}/{fact.of} | {alike:g} | {worth} |")
+    assert table == expected
