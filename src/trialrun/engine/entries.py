@@ -128,8 +128,9 @@ def _findings(log: Log, visits: pl.DataFrame) -> pl.DataFrame:
     truths = [name for name in gathered if tests[name].kind == "truth"]
     if truths and (asked := test.is_in(truths)).any():
         said = pl.when(value == 1).then(pl.lit("yes")).when(value == 0).then(pl.lit("no"))
-        return frame.with_columns(text=pl.when(asked).then(said), value=pl.when(~asked).then(value))
-    return frame
+        frame = frame.with_columns(text=pl.when(asked).then(said), value=pl.when(~asked).then(value))
+        return frame.filter(pl.col("value").is_not_null() | pl.col("text").is_not_null())
+    return frame.filter(pl.col("value").is_not_null())  # what was not found is no line
 
 
 def _visit_of(lines: Mapping[str, pl.Series], visits: pl.DataFrame) -> pl.Series:

@@ -77,7 +77,7 @@ def _findings(log: Log, names: pl.Series, start: date) -> pl.DataFrame:
             "low": pl.Series(_column("low", batches)[order]).fill_nan(None),
             "high": pl.Series(_column("high", batches)[order]).fill_nan(None),
         }
-    )
+    ).filter(pl.col("value").is_not_null() | pl.col("text").is_not_null())
 
 
 def _column(field: str, batches: Sequence[tuple[int, int, Findings]]) -> NDArray[np.float64]:
