@@ -137,6 +137,7 @@ def _leave_interrupts() -> None:
 def _on_dask(where: Where, task: Callable[..., Result], calls: Sequence[Call]) -> Iterator[Result]:
     try:
         from distributed import KilledWorker, as_completed
+        from distributed.comm.core import CommClosedError
     except ImportError:
         message, right = "a Dask cluster needs the extra `scale`", 'pip install "trialrun[scale]"'
         raise TrialrunError(Problem("missing-extra", message, "no package distributed", right)) from None
@@ -149,19 +150,20 @@ def _on_dask(where: Where, task: Callable[..., Result], calls: Sequence[Call]) -
                 # not pure: no result is kept by a name; Dask itself gives the call of a lost worker to another one
                 running.add(client.submit(task, *left.pop(), pure=False))
 
-        fill()
-        for future in running:
-            try:
-                result = future.result()
-            except KilledWorker as error:
-                raise _lost(str(error).splitlines()[0]) from None
-            except CancelledError as error:
-                found, right = str(error).splitlines()[0], "--resume, once the cluster is there again"
-                message = "the Dask scheduler was lost; finished chunks are kept"
-                raise TrialrunError(Problem("lost-scheduler", message, found, right)) from None
-            future.release()
+        try:
             fill()
-            yield result
+            for future in running:
+                result = future.result()
+                future.release()
+                fill()
+                yield result
+        except KilledWorker as error:
+            raise _lost(str(error).splitlines()[0]) from None
+        except (CancelledError, CommClosedError) as error:
+            # cancelled: the client has seen the loss; closed: it was lost while a result was on its way
+            found, right = str(error).splitlines()[0], "--resume, once the cluster is there again"
+            message = "the Dask scheduler was lost; finished chunks are kept"
+            raise TrialrunError(Problem("lost-scheduler", message, found, right)) from None
 
 
 @contextmanager
