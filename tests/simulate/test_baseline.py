@@ -18,17 +18,22 @@ N = 2000
 
 @pytest.fixture(scope="module")
 def baseline() -> pl.DataFrame:
-    """One row a subject: the last value of each test up to the first dose, and age."""
-    study = str(ROOT / "studies" / "lenalidomide-cll")
-    rehearsal = read_rehearsal(Request(((study, "amendment-1"),), None, N, 1, 1, 1, None))
+    """The people of the amended trial."""
+    return _baseline("lenalidomide-cll", "amendment-1")
+
+
+def _baseline(study: str, version: str | None) -> pl.DataFrame:
+    """One row a subject: sex, age and the last value of each test up to the first dose."""
+    protocol = str(ROOT / "studies" / study)
+    rehearsal = read_rehearsal(Request(((protocol, version),), None, N, 1, 1, 1, None))
     names = pl.Series("subject", [f"S{i}" for i in range(N)])
     tables = conduct_subjects(rehearsal.population, rehearsal.plan(0), 1, 1, np.arange(N), names)
     first = tables["exposures"].group_by("subject").agg(pl.col("date").min().alias("first_dose"))
     before = tables["findings"].join(first, on="subject").filter(pl.col("date") <= pl.col("first_dose"))
     last = before.sort("date").group_by("subject", "test").agg(pl.col("value").last())
-    born = tables["subjects"].join(first, on="subject")
-    age = born.select("subject", ((pl.col("first_dose") - pl.col("birth_date")).dt.total_days() / 365.25).alias("age"))
-    return last.pivot("test", index="subject", values="value").join(age, on="subject")
+    age = ((pl.col("first_dose") - pl.col("birth_date")).dt.total_days() / 365.25).alias("age")
+    people = tables["subjects"].join(first, on="subject").select("subject", "sex", age)
+    return last.pivot("test", index="subject", values="value").join(people, on="subject")
 
 
 def _of_25(values: np.ndarray) -> dict[str, tuple[float, float]]:
@@ -79,3 +84,18 @@ def test_what_goes_together_goes_together(baseline: pl.DataFrame) -> None:
     assert both[1, 2] > 0.5
     assert both[0, 3] < 0
     assert both[0, 4] < 0
+
+
+def test_the_relapsed_are_as_ill_as_published() -> None:
+    """Chanan-Khan 2006 (45 people) and CLL-001 (52): these shares were set, and must stay what a trial of that size can show."""
+    from scipy.stats import binom
+
+    people = _baseline("lenalidomide-25mg", None)
+    shares = {
+        (36, 45): (people["sex"] == "M").mean(),
+        (29, 45): people.select(((pl.col("hemoglobin") < 110) | (pl.col("platelets") < 100)).mean()).item(),
+        (36, 52): (people["node_longest"] > 5).mean(),
+    }
+    for (events, of), share in shares.items():
+        low, high = binom.ppf([0.1, 0.9], of, share)
+        assert low <= events <= high, (events, of, share)

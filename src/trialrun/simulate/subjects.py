@@ -212,6 +212,8 @@ def _draw_once(
     deaf = happens("nonresponder", v["nonresponder"]) == 1.0
     v["response"] = np.where(deaf, 0.0, v["response"])
     v["inflammation_kill"] = v["inflammation_kill"] * np.where(deaf, v["nonresponder_part"], 1.0)
+    if "sheltered" in v:
+        v["sheltered"] = np.where(deaf, v["sheltered"], 0.0)
     male = v["male"] == 1.0
     v["weight"] = np.where(male, v["weight_male"], v["weight_female"])
     _derive_drug(v)
@@ -237,7 +239,9 @@ def _derive_leukemia(v: dict[str, FloatArray]) -> None:
     outside = v["tissue_cells"] + v["marrow_cells"]
     # cells leave tissue and marrow at one rate and return in proportion to size, so that blood balances at the start
     v["tissue_share"] = v["tissue_cells"] / outside
-    v["egress_rate"] = (v["homing_rate"] + v["death_rate_blood"]) * v["blood_cells"] / outside
+    # sheltered cells stay where they are
+    mobile = outside * (1.0 - v["sheltered"]) if "sheltered" in v else outside
+    v["egress_rate"] = (v["homing_rate"] + v["death_rate_blood"]) * v["blood_cells"] / mobile
     v["effector_kill"] = v["effector_kill"] * v["response"]
     growth = v["birth_rate"] - v["death_rate_tissue"]
     net = growth * (v["tissue_cells"] + v["marrow_cells"] * (1.0 - v["marrow_cells"] / v["marrow_capacity"]))

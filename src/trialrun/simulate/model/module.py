@@ -95,7 +95,7 @@ class Model:
     name: str
     modules: tuple[Module, ...]
     balances: bool = False
-    grid: tuple[float, ...] = (1 / 24, 1 / 12, 1 / 8, *(3 / 20,) * 5)
+    grid: tuple[float, ...] = (1 / 24, 1 / 12, *(1 / 8,) * 7)
     tolerance: float = 0.03
     doublings: int = 7
     floor: float = 0.1
