@@ -7,7 +7,7 @@ import polars as pl
 from trialrun.analysis.timeline import Tables, Timeline
 from trialrun.criteria.lysis_clinical import EVENTS
 from trialrun.criteria.lysis_windows import plan_lysis_windows
-from trialrun.criteria.tumor_lysis import CAIRO_BISHOP, HOWARD, derive_tumor_lysis
+from trialrun.criteria.tumor_lysis import CAIRO_BISHOP, HOWARD, scan_tumor_lysis
 
 NAMES = {CAIRO_BISHOP: "cairo_bishop", HOWARD: "howard"}
 TESTS = ("urate", "potassium", "phosphate", "calcium", "calcium_corrected", "calcium_ionized", "albumin", "creatinine")
@@ -27,26 +27,28 @@ def derive_lysis_outcomes(
     subjects = timeline.subjects.select("subject")
     if starts.height == 0:
         return subjects.with_columns(pl.lit(None, dtype=kind).alias(name) for name, kind in _columns().items())
-    labs = findings.filter(pl.col("test").is_in(TESTS)).select("subject", "day", "test", "value", "high")
-    found = derive_tumor_lysis(labs, starts, events=_events(tables, timeline)).join(
-        reviewed.with_columns(pl.lit(True).alias("reviewed")), on="subject", how="left"
+    labs = findings.filter(pl.col("test").is_in(TESTS)).select(
+        "subject", "day", pl.col("test").cast(pl.String), "value", "high"
     )
+    asked = reviewed.lazy().with_columns(pl.lit(True).alias("reviewed"))
     not_asked = pl.col("reviewed").is_null() & pl.col("ltls").fill_null(True) & (pl.col("ctls") == False)  # noqa: E712
-    found = found.with_columns(pl.when(not_asked).then(None).otherwise(pl.col("ctls")).alias("ctls"))
-    outcomes = subjects
+    found = (
+        scan_tumor_lysis(labs, starts, events=_events(tables, timeline))
+        .select("subject", "kind", "definition", "ltls", "ltls_day", "ctls")
+        .join(asked, on="subject", how="left")
+        .with_columns(pl.when(not_asked).then(None).otherwise(pl.col("ctls")).alias("ctls"))
+    )
+    judged: list[pl.Expr] = []
     for definition, name in NAMES.items():
-        of_definition = found.filter(pl.col("definition") == definition)
-        published = of_definition.filter(pl.col("kind") == "start")
-        for windows, suffix in ((published, "published"), (of_definition, "step_up")):
-            judged = windows.group_by("subject").agg(
+        here, start = pl.col("definition") == definition, pl.col("kind") == "start"
+        for chosen, suffix in ((here & start, "published"), (here, "step_up")):
+            for what in ("ltls", "ctls"):
                 # True wins, then unknown, then false: `ignore_nulls=False` is exactly that
-                pl.col("ltls").any(ignore_nulls=False).alias(f"ltls_{name}_{suffix}"),
-                pl.col("ctls").any(ignore_nulls=False).alias(f"ctls_{name}_{suffix}"),
-            )
-            outcomes = outcomes.join(judged, on="subject", how="left", maintain_order="left")
-        first = of_definition.group_by("subject").agg(pl.col("ltls_day").min().alias(f"ltls_{name}_day"))
-        outcomes = outcomes.join(first, on="subject", how="left", maintain_order="left")
-    return outcomes.select("subject", *_columns())
+                verdict = pl.col(what).filter(chosen).any(ignore_nulls=False)
+                judged.append(pl.when(chosen.any()).then(verdict).alias(f"{what}_{name}_{suffix}"))
+        judged.append(pl.col("ltls_day").filter(here).min().alias(f"ltls_{name}_day"))
+    by_subject = found.group_by("subject").agg(judged).collect()
+    return subjects.join(by_subject, on="subject", how="left", maintain_order="left").select("subject", *_columns())
 
 
 def _columns() -> dict[str, pl.DataType]:

@@ -20,6 +20,7 @@ from trialrun.analysis.safety import (
     derive_worst_event,
 )
 from trialrun.analysis.timeline import Tables, derive_timeline
+from trialrun.vocab.tests import all_tests
 
 EVENTS = {
     "tumor_lysis_syndrome": "ctls_reported",
@@ -36,7 +37,7 @@ def derive_outcomes(tables: Tables, info: VersionInfo) -> pl.DataFrame:
     `tables` are those of `record.tables` with tests by their canonical names and values in canonical units. Null means
     not known or not assessable, never no. Days are counted from the first dose (day 0).
     """
-    tables = _with_numbered_subjects(tables)
+    tables = _with_numbers(tables)
     timeline = derive_timeline(tables, info)
     findings = timeline.add_day(tables["findings"].select("subject", "date", "test", "value", "text", "low", "high"))
     reviewed = derive_reviewed(tables, timeline)
@@ -58,17 +59,20 @@ def derive_outcomes(tables: Tables, info: VersionInfo) -> pl.DataFrame:
     return reduce(join, parts, start).with_columns(pl.col("subject").cast(pl.String))
 
 
-def _with_numbered_subjects(tables: Tables) -> Tables:
-    """The tables with subjects as categories: every join and group below is then one of numbers instead of text.
+def _with_numbers(tables: Tables) -> Tables:
+    """The tables with subjects and tests as categories: every join and filter below is then one of numbers, not of text.
 
-    Lines of a subject whom the subjects table does not know are left out, as the joins with it would.
+    Lines of a subject whom the subjects table does not know are left out, as the joins with it would. So are findings of a
+    test that the vocabulary does not know: no outcome rests on one.
     """
-    who = pl.Enum(tables["subjects"]["subject"].unique(maintain_order=True))
+    who, what = pl.Enum(tables["subjects"]["subject"].unique(maintain_order=True)), pl.Enum(list(all_tests()))
     known = pl.col("subject").cast(who, strict=False)
-    return {
+    numbered = {
         name: table.with_columns(known).filter(pl.col("subject").is_not_null()) if "subject" in table.columns else table
         for name, table in tables.items()
     }
+    findings = numbered["findings"].with_columns(pl.col("test").cast(what, strict=False))
+    return {**numbered, "findings": findings}
 
 
 def read_outcomes(run: Run, info: VersionInfo, tables: Tables | None = None) -> pl.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -13,13 +14,16 @@ from trialrun.criteria.response import Category
 from trialrun.criteria.response_course import assess_course
 from trialrun.engine.respond import NODES_IN_A_SUM
 
-Column = NDArray[np.float64] | NDArray[np.int8]
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+Column = FloatArray | NDArray[np.int8]
 
 STANDARD = "NCI-WG-1996"
 EXAMINATION = ("node_spd", "node_longest", "spleen_below_costal_margin", "liver_below_costal_margin")
 COUNTS = ("lymphocytes", "neutrophils", "platelets", "hemoglobin")
 SYMPTOMS = "constitutional_symptoms"
 NEAR = 7  # days between an examination and the counts and symptoms that go with it (assumed: the visit's week)
+SPAN, ORIGIN = 2**32, 2**31  # a subject's row and a day in one number: days of -2^31 to 2^31 keep their order
 BASELINE_REACH = 28  # days before the first dose in which a baseline finding may lie (assumed: the screening window)
 
 
@@ -33,29 +37,24 @@ def derive_response(findings: pl.DataFrame, timeline: Timeline) -> pl.DataFrame:
     where there are none, the latest of the 7 days before. Without a marrow examination there is no complete response:
     what else would be one counts as partial. `findings` carries day, test, value and text, canonical units.
     """
-    subjects = timeline.subjects.select("subject", "first_dose").with_row_index("row")
-    wanted = [*EXAMINATION, *COUNTS, SYMPTOMS]
-    known = _numbers(findings.filter(pl.col("test").is_in(wanted)), subjects)
-    assessed = (
-        known.filter((pl.col("day") > 0) & pl.col("test").is_in(EXAMINATION))
-        .select("row", "day")
-        .unique()
-        .sort("row", "day")
-        .with_columns(pl.int_range(pl.len()).over("row").alias("number"))
-    )
+    subjects = timeline.subjects.select("subject", "first_dose")
     n = subjects.height
     answer = subjects.with_columns(
         pl.when(pl.col("first_dose").is_not_null()).then(pl.lit("NE")).alias("best_response"),
         *(pl.lit(None, dtype=kind).alias(name) for name, kind in _ANSWER.items()),
     ).select("subject", "best_response", *_ANSWER)
-    if assessed.height == 0:
+    known = _known(findings, subjects["subject"])
+    examined = [
+        series.row_days[series.row_days % SPAN > ORIGIN] for name, series in known.items() if name in EXAMINATION
+    ]
+    assessed = np.unique(np.concatenate(examined))
+    if assessed.size == 0:
         return answer
+    row, number = assessed // SPAN, _count_within(assessed // SPAN)
+    when = np.full((int(number.max()) + 1, n), np.nan)
+    when[number, row] = assessed % SPAN - ORIGIN
     course = assess_course(
-        STANDARD,
-        _named(_baseline(known, n)),
-        _assessments(known, assessed, n),
-        _days(assessed, n),
-        flares=True,
+        STANDARD, _named(_baseline(known, n)), _assessments(known, assessed, when), when, flares=True
     )
     labels = {int(category): category.label for category in Category}
     # No answer without a dose; those without an assessment come out as not evaluable.
@@ -79,18 +78,49 @@ def derive_response(findings: pl.DataFrame, timeline: Timeline) -> pl.DataFrame:
 _ANSWER = {"response": pl.Boolean(), "response_day": pl.Float64(), "progression_day": pl.Float64()}
 
 
-def _numbers(findings: pl.DataFrame, subjects: pl.DataFrame) -> pl.DataFrame:
-    """Columns row, day, test, value; a finding of yes or no as 1 and 0. One value a subject, day and test: the last."""
-    said = pl.col("text").str.to_lowercase().replace_strict({"yes": 1.0, "no": 0.0}, default=None)
-    return (
-        findings.join(subjects.select("subject", "row"), on="subject", maintain_order="left")
-        .select("row", "day", "test", pl.coalesce("value", said).alias("value"))
-        .filter(pl.col("value").is_not_null())
-        .unique(["row", "day", "test"], keep="last", maintain_order=True)
-    )
+@dataclass(frozen=True, slots=True)
+class _Series:
+    """The results of one test: `row_days` (m,) row of the subject x SPAN + day + ORIGIN, ascending; `values` (m,). Of several
+    on one day the last line comes last."""
+
+    row_days: IntArray
+    values: FloatArray
+
+    def last(self, until: IntArray, reach: int) -> FloatArray:
+        """The last value up to each of these row-days (k,), at most so many days before it; NaN where there is none."""
+        found = np.full(until.size, np.nan)
+        at = np.searchsorted(self.row_days, until, side="right") - 1
+        near = np.flatnonzero(at >= 0)
+        near = near[self.row_days[at[near]] >= np.maximum(until[near] - reach, until[near] // SPAN * SPAN)]
+        found[near] = self.values[at[near]]
+        return found
 
 
-def _named(columns: Mapping[str, NDArray[np.float64]]) -> dict[str, Column]:
+def _known(findings: pl.DataFrame, subjects: pl.Series) -> dict[str, _Series]:
+    """The results of each test; a finding of yes or no as 1 and 0."""
+    people = pl.DataFrame({"subject": subjects}).with_row_index("row")
+    known = {}
+    for test in (*EXAMINATION, *COUNTS, SYMPTOMS):
+        lines = findings.filter(pl.col("test") == test).select("subject", "day", "value", "text")
+        said = pl.col("text").str.to_lowercase().replace_strict({"yes": 1.0, "no": 0.0}, default=None)
+        value = pl.coalesce("value", said) if lines["value"].null_count() else pl.col("value")
+        lines = (
+            lines.select("subject", "day", value).drop_nulls("value").join(people, on="subject", maintain_order="left")
+        )
+        row_days = lines["row"].cast(pl.Int64).to_numpy() * SPAN + lines["day"].to_numpy() + ORIGIN
+        order = np.argsort(row_days, kind="stable")
+        known[test] = _Series(row_days[order], lines["value"].to_numpy()[order])
+    return known
+
+
+def _count_within(row: IntArray) -> IntArray:
+    """0, 1, 2, ... within each run of equal numbers, (m,)."""
+    place = np.arange(row.size)
+    first = np.concatenate([[True], row[1:] != row[:-1]])
+    return place - np.maximum.accumulate(np.where(first, place, 0))
+
+
+def _named(columns: Mapping[str, FloatArray]) -> dict[str, Column]:
     """The columns as the criteria name them: symptoms as a truth, and that sums of nodes are of two or more."""
     named: dict[str, Column] = {name: values for name, values in columns.items() if name != SYMPTOMS}
     symptoms = columns[SYMPTOMS]
@@ -99,46 +129,16 @@ def _named(columns: Mapping[str, NDArray[np.float64]]) -> dict[str, Column]:
     return named
 
 
-def _baseline(known: pl.DataFrame, n: int) -> dict[str, NDArray[np.float64]]:
-    last = (
-        known.filter(pl.col("day").is_between(-BASELINE_REACH, 0))
-        .sort("day", maintain_order=True)
-        .group_by("row", "test")
-        .agg(pl.col("value").last())
-    )
-    return {test: _column(last.filter(pl.col("test") == test), n) for test in (*EXAMINATION, *COUNTS, SYMPTOMS)}
+def _baseline(known: Mapping[str, _Series], n: int) -> dict[str, FloatArray]:
+    first_dose = np.arange(n) * SPAN + ORIGIN
+    return {test: series.last(first_dose, BASELINE_REACH) for test, series in known.items()}
 
 
-def _column(values: pl.DataFrame, n: int) -> NDArray[np.float64]:
-    column = np.full(n, np.nan)
-    column[values["row"].to_numpy()] = values["value"].to_numpy()
-    return column
-
-
-def _days(assessed: pl.DataFrame, n: int) -> NDArray[np.float64]:
-    days = np.full((_last(assessed) + 1, n), np.nan)
-    days[assessed["number"].to_numpy(), assessed["row"].to_numpy()] = assessed["day"].to_numpy()
-    return days
-
-
-def _last(assessed: pl.DataFrame) -> int:
-    return int(assessed["number"].to_numpy().max())
-
-
-def _assessments(known: pl.DataFrame, assessed: pl.DataFrame, n: int) -> list[dict[str, Column]]:
+def _assessments(known: Mapping[str, _Series], assessed: IntArray, when: FloatArray) -> list[dict[str, Column]]:
     """The findings of each assessment: each subject's first, second, third, ..., whatever their days."""
+    row, number = assessed // SPAN, _count_within(assessed // SPAN)
     by_test = {}
-    for test in (*EXAMINATION, *COUNTS, SYMPTOMS):
-        values = known.filter(pl.col("test") == test).sort("day").select("row", "day", "value")
-        reach = 0 if test in EXAMINATION else NEAR
-        by_test[test] = assessed.sort("day").join_asof(
-            values, on="day", by="row", strategy="backward", tolerance=reach, check_sortedness=False
-        )
-    assessments = []
-    for number in range(_last(assessed) + 1):
-        columns = {
-            test: _column(found.filter((pl.col("number") == number) & pl.col("value").is_not_null()), n)
-            for test, found in by_test.items()
-        }
-        assessments.append(_named(columns))
-    return assessments
+    for test, series in known.items():
+        by_test[test] = np.full(when.shape, np.nan)
+        by_test[test][number, row] = series.last(assessed, 0 if test in EXAMINATION else NEAR)
+    return [_named({test: values[j] for test, values in by_test.items()}) for j in range(len(when))]

@@ -8,6 +8,8 @@ pass the table only when events were asked for.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from trialrun.criteria.lysis_values import select_optional, window_days
@@ -32,25 +34,27 @@ def empty_events() -> pl.DataFrame:
     return pl.DataFrame(schema=_SCHEMA)
 
 
-def add_clinical_lysis(laboratory: pl.DataFrame, labs: pl.DataFrame, events: pl.DataFrame | None) -> pl.DataFrame:
-    """The laboratory table with ctls, ctls_day, ctls_grade and events (those that count) added."""
+def add_clinical_lysis(
+    laboratory: pl.LazyFrame,
+    windows: pl.DataFrame,
+    labs: pl.DataFrame,
+    events: pl.DataFrame | None,
+    definitions: Sequence[str],
+) -> pl.LazyFrame:
+    """The laboratory table (a row for each window and definition) with ctls, ctls_day, ctls_grade and events (those that
+    count) added."""
     asked = events is not None
-    who = laboratory["subject"].dtype
+    who = windows["subject"].dtype
     said = _checked(events) if events is not None else empty_events()
     happened = pl.concat([said.with_columns(pl.col("subject").cast(who)), _creatinine(labs, who)])
     keys = ["window", "definition"]
-    definitions = laboratory["definition"].unique().to_list()
-    inside = (
-        laboratory.select(*keys, "subject", "start_day")
-        .join(happened, on="subject", how="inner")
-        .join(_reach(definitions), on="definition")
-        .filter(
-            (pl.col("day").floor() >= pl.col("start_day").floor() - pl.col("reach_before"))
-            & (pl.col("day").floor() <= pl.col("start_day").floor() + pl.col("reach_after"))
-        )
-        .join(_creatinine_baseline(laboratory, labs), on="window", how="left")
+    beside = (
+        windows.lazy()
+        .select("window", "subject", "start_day")
+        .join(happened.lazy(), on="subject", how="inner")
+        .join(_creatinine_baseline(windows, labs).lazy(), on="window", how="left")
     )
-    judged = pl.concat([_judge(inside.filter(pl.col("definition") == name), name) for name in sorted(definitions)])
+    judged = pl.concat([_judge(_within(beside, name), name) for name in sorted(definitions)])
     not_caused = ~pl.col("attributable")
     counted = (
         judged.with_columns(counts=pl.col("holds") & not_caused)
@@ -84,7 +88,6 @@ def add_clinical_lysis(laboratory: pl.DataFrame, labs: pl.DataFrame, events: pl.
             .cast(pl.Int8),
         )
         .drop("event", "event_day", "grade", "ungraded", "knows_creatinine", "has_event")
-        .select(*laboratory.columns, "ctls", "ctls_day", "ctls_grade", "events")
     )
 
 
@@ -119,26 +122,22 @@ def _creatinine(labs: pl.DataFrame, who: pl.DataType) -> pl.DataFrame:
     return pl.concat([plain, ratios]).with_columns(nothing).select([pl.col(n).cast(t) for n, t in types.items()])
 
 
-def _creatinine_baseline(laboratory: pl.DataFrame, labs: pl.DataFrame) -> pl.DataFrame:
-    windows = laboratory.select("window", "subject", "start_day").unique().sort("start_day")
+def _creatinine_baseline(windows: pl.DataFrame, labs: pl.DataFrame) -> pl.DataFrame:
+    starts = windows.select("window", "subject", "start_day").sort("start_day")
     known = (
         labs.filter((pl.col("test") == "creatinine") & pl.col("value").is_not_null())
         .select("subject", pl.col("day").cast(pl.Float64), creatinine_baseline=pl.col("value").cast(pl.Float64))
         .sort("day")
     )
-    joined = windows.join_asof(known, left_on="start_day", right_on="day", by="subject", check_sortedness=False)
+    joined = starts.join_asof(known, left_on="start_day", right_on="day", by="subject", check_sortedness=False)
     return joined.select("window", "creatinine_baseline")
 
 
-def _reach(definitions: list[str]) -> pl.DataFrame:
-    spans = [window_days(name) for name in definitions]
-    return pl.DataFrame(
-        {
-            "definition": definitions,
-            "reach_before": [float(span[0]) for span in spans],
-            "reach_after": [float(span[1]) for span in spans],
-        }
-    )
+def _within(beside: pl.LazyFrame, definition: str) -> pl.LazyFrame:
+    """The events that the window of this definition holds."""
+    before, after = window_days(definition)
+    since = pl.col("day").floor() - pl.col("start_day").floor()
+    return beside.filter((since >= -before) & (since <= after)).with_columns(definition=pl.lit(definition))
 
 
 def _past(column: pl.Expr, row: Row) -> pl.Expr:
@@ -147,7 +146,7 @@ def _past(column: pl.Expr, row: Row) -> pl.Expr:
     return column > bound + room if row.operator == ">" else column >= bound - room
 
 
-def _judge(inside: pl.DataFrame, definition: str) -> pl.DataFrame:
+def _judge(inside: pl.LazyFrame, definition: str) -> pl.LazyFrame:
     """Which events are clinical criteria of this definition (`holds`), and their grade."""
     event = pl.col("event")
     holds = event == "death"

@@ -178,7 +178,7 @@ def values_in_windows(labs: pl.DataFrame, windows: pl.DataFrame) -> pl.DataFrame
     return inside.join(baselines, on="series", how="left").drop("series")
 
 
-def abnormal_values(inside: pl.DataFrame, definition: str) -> pl.DataFrame:
+def abnormal_values(inside: pl.LazyFrame, definition: str) -> pl.LazyFrame:
     """The values of `values_in_windows` that the definition speaks of, judged.
 
     Adds definition, past_bound, past_change and abnormal (Boolean; null when not decidable).

@@ -44,10 +44,23 @@ def derive_tumor_lysis(
 
     Sources: Cairo MS, Bishop M. Br J Haematol 2004;127:3-11. Howard SC et al. N Engl J Med 2011;364:1844-54.
     """
+    plan = scan_tumor_lysis(labs, starts, events=events, definitions=definitions, population=population)
+    return plan.sort("window", "definition").collect()
+
+
+def scan_tumor_lysis(
+    labs: pl.DataFrame,
+    starts: pl.DataFrame,
+    *,
+    events: pl.DataFrame | None = None,
+    definitions: Sequence[str] = DEFINITIONS,
+    population: Population = "adults",
+) -> pl.LazyFrame:
+    """As `derive_tumor_lysis`, in no order, and worked out only for the columns that are asked of it."""
     windows = window_frame(starts, population)
     inside = values_in_windows(labs, windows)
-    laboratory = pl.concat([_laboratory(inside, windows, name) for name in definitions]).sort("window", "definition")
-    return add_clinical_lysis(laboratory, labs, events)
+    laboratory = pl.concat([_laboratory(inside.lazy(), windows.lazy(), name) for name in definitions])
+    return add_clinical_lysis(laboratory, windows, labs, events, definitions)
 
 
 def find_lysis_values(
@@ -63,8 +76,8 @@ def find_lysis_values(
     potassium, phosphate, calcium), item, day, value, unit, baseline (last value on or before the start; null when there
     is none), baseline_day, past_bound, past_change (both Boolean, null when not decidable), abnormal.
     """
-    inside = values_in_windows(labs, window_frame(starts, population))
-    return pl.concat([abnormal_values(inside, name) for name in definitions]).select(
+    inside = values_in_windows(labs, window_frame(starts, population)).lazy()
+    found = pl.concat([abnormal_values(inside, name) for name in definitions]).select(
         "window",
         "definition",
         "parameter",
@@ -78,9 +91,10 @@ def find_lysis_values(
         "past_change",
         "abnormal",
     )
+    return found.collect()
 
 
-def _laboratory(inside: pl.DataFrame, windows: pl.DataFrame, definition: str) -> pl.DataFrame:
+def _laboratory(inside: pl.LazyFrame, windows: pl.LazyFrame, definition: str) -> pl.LazyFrame:
     """Laboratory tumour lysis by one definition, one row for each window."""
     found = abnormal_values(inside, definition)
     is_abnormal = pl.col("abnormal").fill_null(False)
@@ -138,7 +152,7 @@ def _laboratory(inside: pl.DataFrame, windows: pl.DataFrame, definition: str) ->
     )
 
 
-def _pairs(abnormal: pl.DataFrame, within: float) -> pl.DataFrame:
+def _pairs(abnormal: pl.LazyFrame, within: float) -> pl.LazyFrame:
     """The first day on which two different parameters were past their bounds within so many days (strictly less).
 
     In order of time two such values of different parameters always have a neighbouring pair that differs and is no
