@@ -12,6 +12,7 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
+from scipy.special import betaincinv
 
 BoolArray = NDArray[np.bool_]
 FloatArray = NDArray[np.float64]
@@ -39,8 +40,9 @@ def estimate_proportion(events: int, n: int) -> Interval:
     method = "exact (Clopper-Pearson)"
     if n == 0:
         return Interval(np.nan, np.nan, np.nan, 0, method)
-    exact = stats.binomtest(events, n).proportion_ci(LEVEL, method="exact")
-    return Interval(events / n, float(exact.low), float(exact.high), n, method)
+    low = betaincinv(events, n - events + 1, (1 - LEVEL) / 2) if events > 0 else 0.0
+    high = betaincinv(events + 1, n - events, (1 + LEVEL) / 2) if events < n else 1.0
+    return Interval(events / n, float(low), float(high), n, method)
 
 
 def estimate_median(values: FloatArray) -> Interval:

@@ -42,26 +42,37 @@ def sum_by_set(values: pl.Series, trial: pl.Series, parameter_set: pl.Series) ->
 
     Trials without a set (null) count as one set of their own.
     """
-    table = pl.DataFrame({"y": values.cast(pl.Float64), "trial": trial, "set": parameter_set}).drop_nulls("y")
-    per_trial = (
-        table.group_by("set", "trial", maintain_order=True)
-        .agg(pl.len().cast(pl.Float64).alias("n"), pl.col("y").sum().alias("sum"), pl.col("y").pow(2).sum().alias("sq"))
-        .sort("set", "trial", nulls_last=True)
+    known = values.is_not_null().to_numpy()
+    y = values.cast(pl.Float64).to_numpy()[known]
+    which, trials = (_ranks(named)[known] for named in (parameter_set, trial))
+    width = int(trials.max(initial=0)) + 1
+    per_trial, of_subject = np.unique(which * width + trials, return_inverse=True)
+    _, of_trial = np.unique(per_trial // width, return_inverse=True)
+
+    def add(where: NDArray[np.intp], numbers: FloatArray) -> FloatArray:
+        return np.bincount(where, weights=numbers).astype(np.float64)
+
+    size, total = add(of_subject, np.ones(y.size)), add(of_subject, y)
+    n, sums = add(of_trial, size), add(of_trial, total)
+    columns = (
+        np.ones(n.size),
+        add(of_trial, np.ones(size.size)),
+        n,
+        sums,
+        sums**2 / n,
+        add(of_trial, total**2 / size),
+        add(of_trial, add(of_subject, y**2)),
+        add(of_trial, size**2) / n,
+        add(of_trial, size**2),
+        n**2,
     )
-    n, total = pl.col("n").sum(), pl.col("sum").sum()
-    per_set = per_trial.group_by("set", maintain_order=True).agg(
-        pl.lit(1.0).alias("sets"),
-        pl.len().cast(pl.Float64).alias("trials"),
-        n.alias("subjects"),
-        total.alias("total"),
-        (total**2 / n).alias("of_sets"),
-        (pl.col("sum") ** 2 / pl.col("n")).sum().alias("of_trials"),
-        pl.col("sq").sum().alias("squares"),
-        (pl.col("n").pow(2).sum() / n).alias("shared"),
-        pl.col("n").pow(2).sum().alias("trial_sizes"),
-        (n**2).alias("set_sizes"),
-    )
-    return per_set.drop("set").to_numpy().astype(np.float64).reshape(-1, 10)
+    return np.column_stack(columns)
+
+
+def _ranks(names: pl.Series) -> NDArray[np.int64]:
+    """0, 1, 2, ... by ascending name, those without one last."""
+    ranked = names.rank("dense").cast(pl.Int64) - 1
+    return ranked.fill_null(ranked.n_unique()).to_numpy()
 
 
 @dataclass(frozen=True, slots=True)

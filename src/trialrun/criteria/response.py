@@ -118,6 +118,25 @@ def assess_response(standard: str, baseline: Findings, current: Findings, best: 
     )
 
 
+def find_growth(
+    standard: str, baseline: Findings, current: Findings, best: Findings | None = None
+) -> tuple[Truths, Truths]:
+    """The truths `growth` and `rise` of `assess_response`, which tell a flare, without the rest of it."""
+    now, before = Items(current), Items(baseline)
+    length = max(now.length, before.length)
+    peak = Items(best, length) if best is not None else None
+    view = View(standard, Items(current, length), Items(baseline, length), peak)
+    rows = [row for row in select("cll_response", standard, "PD") if row.group in ("growth", "lymphocytes")]
+    return _growth_and_rise({row: view.passes(row) for row in rows})
+
+
+def _growth_and_rise(passed: Mapping[Row, Truths]) -> tuple[Truths, Truths]:
+    """Whether nodes or organs, and whether lymphocytes, are past a bound of progression."""
+    growth = some(truth for row, truth in passed.items() if row.group == "growth")
+    rise = some(truth for row, truth in passed.items() if row.group == "lymphocytes")
+    return growth, rise
+
+
 @cache
 def _parameters(standard: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(row.parameter for row in select("cll_response", standard, "PR")))
@@ -142,8 +161,7 @@ def _truths(
     infiltrate = every(by_item.values())  # fewer than 30 % lymphocytes, or no CLL cells
     marrow = every([normocellular, without_nodules, infiltrate])
     truth = view.now.truth
-    growth = some(t for row, t in passed.items() if row.group == "growth")
-    rise = some(t for row, t in passed.items() if row.group == "lymphocytes")
+    growth, rise = _growth_and_rise(passed)
     awaited = [(passed[row], counted[row]) for row in passed if row.group == "cytopenia"]
     suspected = np.zeros(view.now.length, dtype=np.bool_)
     for bound, counts_so in awaited:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from trialrun.criteria.response import STANDARDS, Category, Response, assess_response
+from trialrun.criteria.response import STANDARDS, Category, Response, assess_response, find_growth
 from trialrun.criteria.response_items import COLUMNS, Findings, Items, limit
 from trialrun.criteria.tables import select
 from trialrun.criteria.truth import FALSE, TRUE, UNKNOWN, Numbers, Truths, as_numbers, compare
@@ -78,9 +78,8 @@ def assess_course(
         )
     findings = [_blank(each, ~np.isnan(when[j]), length) for j, each in enumerate(assessments)]
     bests = _best_before(baseline, findings, length)
-    first = [assess_response(standard, baseline, each, bests[j]) for j, each in enumerate(findings)]
-    growth = np.array([response.truths["growth"] for response in first])
-    rise = np.array([response.truths["rise"] for response in first])
+    first = [find_growth(standard, baseline, each, bests[j]) for j, each in enumerate(findings)]
+    growth, rise = np.array([found for found, _ in first]), np.array([found for _, found in first])
     least = limit(standard, "confirmation") if standard == "NCI-WG-1996" else 0.0
     responses = []
     flare = np.zeros((len(findings), length), dtype=np.bool_)
