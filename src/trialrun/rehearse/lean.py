@@ -18,6 +18,7 @@ from trialrun.plan.calendar import Plan
 from trialrun.vocab.tests import all_tests
 
 IntArray = NDArray[np.int64]
+LONGEST = 2**20  # days: of one subject all lines come before those of the next
 
 
 def derive_read_tables(
@@ -61,23 +62,26 @@ def _findings(log: Log, names: pl.Series, start: date) -> pl.DataFrame:
     sizes = [item.rows.size for *_, item in batches]
     rows = np.concatenate([np.zeros(0, dtype=np.int64), *(item.rows for *_, item in batches)])
     days = np.repeat(np.array([day for _, day, _ in batches], dtype=np.int64), sizes)
-    order = np.lexsort((days, rows))
-    test = np.repeat(np.array([number for number, *_ in batches], dtype=np.uint32), sizes)[order]
+    test = np.repeat(np.array([number for number, *_ in batches], dtype=np.uint32), sizes)
     truth = np.array([all_tests()[name].kind == "truth" for name in tests], dtype=np.bool_)[test]
+    value = _column("values", batches)
+    order = np.argsort(rows * LONGEST + days - int(days.min(initial=0)), kind="stable")
+    # what was not found is no line, nor is an answer that is neither yes nor no
+    order = order[np.where(truth, (value == 0) | (value == 1), ~np.isnan(value))[order]]
+    rows, days, test, truth, value = (column[order] for column in (rows, days, test, truth, value))
     people = names.cast(pl.Enum(names.unique(maintain_order=True)))  # numbers are quicker to join by than text
-    value = _column("values", batches)[order]
-    said = pl.Series(["no", "yes"]).gather(pl.Series(np.where(truth & (value == 1), 1, 0).astype(np.uint32)))
+    answer = pl.Series(np.where(truth, value, 0).astype(np.uint32)).set(pl.Series(~truth), None)
     return pl.DataFrame(
         {
-            "subject": people.gather(rows[order].astype(np.uint32)),
-            "date": pl.Series((np.datetime64(start) + days[order]).astype("datetime64[D]")),
-            "test": pl.Series(tests, dtype=pl.String).gather(test),
+            "subject": people.gather(rows.astype(np.uint32)),
+            "date": pl.Series((np.datetime64(start) + days).astype("datetime64[D]")),
+            "test": pl.Series(tests, dtype=pl.Enum(tests)).gather(test),
             "value": pl.Series(np.where(truth, np.nan, value)).fill_nan(None),
-            "text": said.set(pl.Series(~(truth & ((value == 0) | (value == 1)))), None),
+            "text": pl.Series(["no", "yes"]).gather(answer),
             "low": pl.Series(_column("low", batches)[order]).fill_nan(None),
             "high": pl.Series(_column("high", batches)[order]).fill_nan(None),
         }
-    ).filter(pl.col("value").is_not_null() | pl.col("text").is_not_null())
+    )
 
 
 def _column(field: str, batches: Sequence[tuple[int, int, Findings]]) -> NDArray[np.float64]:
