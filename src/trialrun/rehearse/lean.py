@@ -68,7 +68,7 @@ def _findings(log: Log, names: pl.Series, start: date) -> pl.DataFrame:
     order = np.argsort(rows * LONGEST + days - int(days.min(initial=0)), kind="stable")
     # what was not found is no line, nor is an answer that is neither yes nor no
     order = order[np.where(truth, (value == 0) | (value == 1), ~np.isnan(value))[order]]
-    rows, days, test, truth, value = (column[order] for column in (rows, days, test, truth, value))
+    rows, days, test, truth, value = rows[order], days[order], test[order], truth[order], value[order]
     people = names.cast(pl.Enum(names.unique(maintain_order=True)))  # numbers are quicker to join by than text
     answer = pl.Series(np.where(truth, value, 0).astype(np.uint32)).set(pl.Series(~truth), None)
     return pl.DataFrame(
