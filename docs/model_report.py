@@ -6,6 +6,7 @@ import json
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 from tempfile import TemporaryDirectory
 
 from model_figures import draw_facts, draw_fit, draw_identifiability, draw_predictions, draw_sensitivity
@@ -82,6 +83,16 @@ def _facts(found: dict[str, Predicted]) -> list[str]:
     return lines
 
 
+def _describe_chain(chain: dict[str, Any]) -> str:
+    shortest, longest = chain["autocorrelation_steps"]
+    points = chain["walkers"] * chain["kept"] / longest
+    return (
+        f"The posterior of the emulator was drawn from by {chain['walkers']} walkers of {chain['kept']:,} steps after {chain['left_out']:,} left out:"
+        f" {100 * chain['accepted']:.0f} % of moves accepted, autocorrelation times of {shortest} to {longest} steps, so worth about {points:,.0f}"
+        " independent points. emcee asks for 50 such times a walker before it trusts its own estimate of them."
+    )
+
+
 def main() -> None:
     """Everything that is a figure here is read from a file that the program made, or simulated by it."""
     population, ensemble = read_population(STUDY), read_ensemble(STUDY / "ensemble.parquet")
@@ -126,6 +137,7 @@ def main() -> None:
         "",
         f"{said['design']} sets of {said['subjects_a_design_set']} subjects a trial for the emulator; {ensemble.sets} sets of"
         f" {said['subjects_a_set']} subjects a trial simulated and weighted; effective sample size {ensemble.effective_size:.0f}; seed {said['seed']}.",
+        _describe_chain(results["chain"]),
         "All facts below are in-sample: agreement with them is no test of the model.",
         "",
         "![Published counts and the ensemble](figures/model-fit.png)",

@@ -55,14 +55,15 @@ def calibrate(file: Path, effort: Effort, work: Path, progress: Progress) -> tup
     design: FloatArray = _WIDE * norm.ppf(qmc.Sobol(len(calibration.priors), seed=effort.seed).random(effort.design))
     events, assessed = _simulate(calibration, design, effort.few, effort, folder, "design", progress)
     emulator = _emulate(calibration, design, events, assessed)
-    posterior = _sample(calibration, emulator, effort, progress)
+    posterior, chain = _sample(calibration, emulator, effort, progress)
     events, assessed = _simulate(calibration, posterior, effort.many, effort, folder, "sets", progress)
     weights = _weigh(calibration, emulator, posterior, events, assessed)
     names = tuple(calibration.priors)
     values = np.column_stack([calibration.values(posterior)[name] for name in names])
     about = _about(calibration, effort)
     ensemble = Ensemble(names, values, weights, about)
-    return ensemble, _results(calibration, emulator, ensemble, posterior, rates(events, assessed))
+    results = _results(calibration, emulator, ensemble, posterior, rates(events, assessed))
+    return ensemble, {**results, "chain": chain}
 
 
 def _name(calibration: Calibration, effort: Effort) -> str:
@@ -171,8 +172,11 @@ def _emulated(calibration: Calibration, emulator: Emulator, scores: FloatArray) 
     return total
 
 
-def _sample(calibration: Calibration, emulator: Emulator, effort: Effort, progress: Progress) -> FloatArray:
-    """Scores (sets, P) from the posterior of the emulator: affine-invariant ensemble sampling (emcee)."""
+def _sample(
+    calibration: Calibration, emulator: Emulator, effort: Effort, progress: Progress
+) -> tuple[FloatArray, dict[str, Any]]:
+    """Scores (sets, P) from the posterior of the emulator: affine-invariant ensemble sampling (emcee); and how well the
+    chain mixed: its lengths in steps, the part of moves that were accepted, shortest and longest autocorrelation time."""
     import emcee  # an extra: only who calibrates needs it
 
     size = len(calibration.priors)
@@ -193,7 +197,15 @@ def _sample(calibration: Calibration, emulator: Emulator, effort: Effort, progre
     if not np.isfinite(chain).all():
         raise TrialrunError(Problem("no-posterior", "the posterior could not be sampled", None, "wider priors"))
     chosen = luck.choice(len(chain), effort.sets, replace=False)
-    return np.asarray(chain[np.sort(chosen)])
+    times = sampler.get_autocorr_time(discard=burn, tol=0)
+    mixing = {
+        "walkers": walkers,
+        "left_out": burn,
+        "kept": keep,
+        "accepted": round(float(np.mean(sampler.acceptance_fraction)), 3),
+        "autocorrelation_steps": [round(float(times.min())), round(float(times.max()))],
+    }
+    return np.asarray(chain[np.sort(chosen)]), mixing
 
 
 def _weigh(
