@@ -6,8 +6,8 @@ import json
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from model_figures import draw_facts, draw_fit, draw_identifiability, draw_predictions, draw_sensitivity
 from model_runs import SEED as OTHER_SEED

@@ -120,3 +120,16 @@ def test_without_spread_between_sets_the_interval_still_holds_the_doubt_of_few_s
     assert answer is not None
     assert answer.pairs[0].low < 0.2
     assert answer.pairs[0].high > 0.8
+
+
+def test_an_order_is_no_surer_than_its_pairs() -> None:
+    """20 trials of 10 and no spread between sets: the doubt of so few subjects is in the orders too."""
+    rng = np.random.default_rng(9)
+    sets, apart = np.arange(20), []
+    for _ in range(20):
+        answer = order(happened(rng, np.array([[0.32], [0.3], [0.28]]) + np.zeros((3, 20)), sets, 10, 0.0), sets, 10)
+        assert answer is not None
+        for pair in answer.pairs:
+            before = sum(p for names, p in answer.orders if names.index(pair.first) < names.index(pair.second))
+            apart.append(abs(before - pair.probability))
+    assert np.mean(apart) < 0.05

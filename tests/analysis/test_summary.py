@@ -20,7 +20,7 @@ from trialrun.analysis.rows import COLUMNS, Row
 from trialrun.analysis.run import Run
 from trialrun.analysis.summary import summarize_outcomes, summarize_run, write_summary
 from trialrun.analysis.survival import OS, PFS
-from trialrun.analysis.wording import WIDTH, find_row, format_estimate, format_summary
+from trialrun.analysis.wording import WIDTH, find_row, format_estimate, format_summary, name_columns
 
 STUDY = Path(__file__).parents[2] / "studies/lenalidomide-cll/published.yaml"
 
@@ -118,6 +118,21 @@ def test_the_text_fits_a_terminal_and_says_what_it_is(run: Run, rows: list[Row])
         if outcome.kind != "category":
             assert outcome.short in text
     assert "published, amendment-1: 14/25, 56.0 % (34.9 to 75.6)" in text
+
+
+def test_long_names_become_letters_and_are_told_whole(run: Run, rows: list[Row]) -> None:
+    longer = {info.version: f"{info.version}-of-the-longer-study@first" for info in run.versions}
+    renamed = replace(run, versions=tuple(replace(info, version=longer[info.version]) for info in run.versions))
+    again = [
+        replace(row, version=longer[row.version], reference=longer.get(row.reference or "", row.reference))
+        for row in rows
+    ]
+    text = format_summary(again, renamed)
+    assert max(len(line) for line in text.splitlines()) <= WIDTH
+    for letter, name in zip("AB", longer.values(), strict=True):
+        assert f"{letter}: {name}" in text.splitlines()
+    assert "not assessable: A " in text
+    assert [name_columns([letter * size for letter in "xyz"])["z" * size] for size in (5, 40)] == ["zzzzz", "C"]
 
 
 def test_one_version_has_no_difference(run: Run, outcomes: dict[str, pl.DataFrame]) -> None:

@@ -44,8 +44,8 @@ FEWEST_SETS = 10  # below it neither the spread between sets nor its error can b
 class Pair:
     """`probability` that `first` has the lower rate than `second` (NaN where no subject ever differed), and its 95 %
     interval by simulation. `mean` is the mean difference (first minus second), `spread` its standard deviation between
-    sets, `counted` the share of sets that point this way as simulated, noise and all (ties by half); `n` subjects were
-    assessed under both.
+    sets, `doubt` that with the error by simulation of both added, `counted` the share of sets that point this way as
+    simulated, noise and all (ties by half); `n` subjects were assessed under both.
     """
 
     first: str
@@ -55,6 +55,7 @@ class Pair:
     high: float
     mean: float
     spread: float
+    doubt: float
     counted: float
     sets: int
     n: int
@@ -94,9 +95,10 @@ def estimate_order(values: Mapping[str, pl.Series], trial: pl.Series, parameter_
 def _pair(first: str, second: str, sums: FloatArray) -> Pair:
     totals = sums.sum(axis=0)
     if totals[SQUARES] == 0:
-        return Pair(first, second, np.nan, np.nan, np.nan, 0.0, 0.0, np.nan, len(sums), int(totals[SUBJECTS]))
+        return Pair(first, second, np.nan, np.nan, np.nan, 0.0, 0.0, 0.0, np.nan, len(sums), int(totals[SUBJECTS]))
     mean, spread = _moments(totals)
-    again = probability_below(*_again(totals))
+    means, spreads = _again(totals)
+    again = probability_below(means, spreads)
     low, high = np.quantile(again, ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
     differences = sums[:, TOTAL]
     return Pair(
@@ -107,6 +109,7 @@ def _pair(first: str, second: str, sums: FloatArray) -> Pair:
         float(high),
         float(mean),
         float(spread),
+        _doubt(means, spreads),
         float(((differences < 0) + 0.5 * (differences == 0)) @ sums[:, SUBJECTS] / totals[SUBJECTS]),
         len(sums),
         int(totals[SUBJECTS]),
@@ -124,6 +127,11 @@ def _again(totals: FloatArray) -> tuple[FloatArray, FloatArray]:
     # every draw with its mirror image, so that versions named the other way round give exactly the complement
     mean = totals[TOTAL] / n + np.concatenate([away, -away])
     return mean, np.sqrt(np.concatenate([spread, spread]))
+
+
+def _doubt(means: FloatArray, spreads: FloatArray) -> float:
+    """The standard deviation of what a set may show, over what could stand behind the run."""
+    return float(np.sqrt(np.var(means) + np.mean(spreads**2)))
 
 
 def _moments(totals: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -147,20 +155,22 @@ def _orders(
 ) -> tuple[tuple[tuple[str, ...], float], ...]:
     """Probabilities of the complete orders, by drawing the rates of the sets from a normal distribution.
 
-    Its covariances follow from the variances of the rates and of their differences, as the estimators are quadratic; a
-    matrix that chance has made impossible is moved to the nearest possible one (negative eigenvalues to zero). Empty
-    where two versions never differ: they have no order.
+    Its variances hold the error by simulation, as those of the pairs do: an order is no surer than its pairs. Covariances
+    follow from the variances of the rates and of their differences, as the estimators are quadratic; a matrix that chance
+    has made impossible is moved to the nearest possible one (negative eigenvalues to zero). Empty where two versions never
+    differ: they have no order.
     """
     if len(names) < 3 or any(np.isnan(pair.probability) for pair in pairs):
         return ()
     place = {name: number for number, name in enumerate(names)}
     means, covariance = np.zeros(len(names)), np.zeros((len(names), len(names)))
     for name, number in place.items():
-        mean, spread = _moments(sum_by_set(values[name], trial, parameter_set).sum(axis=0))
-        means[number], covariance[number, number] = mean, spread**2
+        totals = sum_by_set(values[name], trial, parameter_set).sum(axis=0)
+        means[number] = totals[TOTAL] / totals[SUBJECTS]
+        covariance[number, number] = _doubt(*_again(totals)) ** 2
     for pair in pairs:
         one, two = place[pair.first], place[pair.second]
-        shared = (covariance[one, one] + covariance[two, two] - pair.spread**2) / 2
+        shared = (covariance[one, one] + covariance[two, two] - pair.doubt**2) / 2
         covariance[one, two] = covariance[two, one] = shared
     size, axes = np.linalg.eigh(covariance)
     root = axes * np.sqrt(np.maximum(size, 0.0))

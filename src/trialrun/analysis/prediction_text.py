@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from textwrap import wrap
 
 from trialrun.analysis.definitions import Outcome, all_outcomes
@@ -90,8 +90,9 @@ def describe_ensemble(run: Run) -> str:
     )
 
 
-def format_predictions(rows: Sequence[Row], run: Run, width: int) -> list[str]:
-    """One line an outcome and version: rate, large trial, trial of n, and the three standard deviations."""
+def format_predictions(rows: Sequence[Row], run: Run, width: int, called: Mapping[str, str]) -> list[str]:
+    """One line an outcome and version: rate, large trial, trial of n, and the three standard deviations. `called` holds what
+    each version is called for short."""
     outcomes = shares_predicted(rows)
     if not outcomes:
         return []
@@ -106,10 +107,11 @@ def format_predictions(rows: Sequence[Row], run: Run, width: int) -> list[str]:
     ]
     for info in run.versions:
         head = f"{'':<{_LABEL}}{'rate, %':<{_RATE}}{'large trial':<{_LARGE}}{'trial of n':<{_TRIAL}}sd"
-        lines += ["", info.version, head]
+        short = called[info.version]
+        lines += ["", info.version if short == info.version else f"{short}: {info.version}", head]
         for outcome in outcomes:
             lines += _lines(rows, outcome, info.version, run, width)
-    return [*lines, *_orders(rows, run, outcomes, width)]
+    return [*lines, *_orders(rows, run, outcomes, width, called)]
 
 
 def _lines(rows: Sequence[Row], outcome: Outcome, version: str, run: Run, width: int) -> list[str]:
@@ -128,7 +130,9 @@ def _lines(rows: Sequence[Row], outcome: Outcome, version: str, run: Run, width:
     return lines
 
 
-def _orders(rows: Sequence[Row], run: Run, outcomes: Sequence[Outcome], width: int) -> list[str]:
+def _orders(
+    rows: Sequence[Row], run: Run, outcomes: Sequence[Outcome], width: int, called: Mapping[str, str]
+) -> list[str]:
     lines: list[str] = []
     for outcome in outcomes:
         pairs = [row for row in rows if row.statistic == "probability_better" and row.outcome == outcome.name]
@@ -136,13 +140,14 @@ def _orders(rows: Sequence[Row], run: Run, outcomes: Sequence[Outcome], width: i
             continue
         reference = run.versions[0].version
         said = "; ".join(
-            f"{row.version} better than {reference}: {format_probability(row)}"
+            f"{called[row.version]} better than {called[reference]}: {format_probability(row)}"
             for row in pairs
             if row.reference == reference
         )
         chains = [row for row in rows if row.statistic == "order" and row.outcome == outcome.name]
         if chains:
-            said += f"; likeliest order {chains[0].category}, {100 * (chains[0].value or 0.0):.0f} %"
+            ranked = ", then ".join(called[name] for name in (chains[0].category or "").split(", then "))
+            said += f"; likeliest order {ranked}: {100 * (chains[0].value or 0.0):.0f} %"
         lines += wrap(f"{outcome.short}: {said}", width, initial_indent="  ", subsequent_indent="    ")
     if not lines:
         return []

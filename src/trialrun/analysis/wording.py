@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from textwrap import wrap
 
 from trialrun.analysis.definitions import all_outcomes
@@ -104,13 +104,15 @@ def format_summary(rows: Sequence[Row], run: Run) -> str:
     ]
     for notice in run.notices:
         lines += wrap(f"NOTICE: {notice}", WIDTH, subsequent_indent="  ")
+    called = name_columns([info.version for info in run.versions])
+    lines += [f"{short}: {version}" for version, short in called.items() if short != version]
     for other in range(1, max(2, len(run.versions))):
-        lines += ["", *_block(rows, run, other)]
+        lines += ["", *_block(rows, run, other, called)]
     lines += ["", "Shares with exact 95 % intervals; other numbers are medians with theirs."]
     if len(run.versions) > 1:
         lines.append("Difference on the same participants: of shares in points, of other numbers their mean.")
     lines.append(f"Intervals: {MONTE_CARLO_ONLY}.")
-    lines += format_predictions(rows, run, WIDTH)
+    lines += format_predictions(rows, run, WIDTH, called)
     return "\n".join(line.rstrip() for line in lines)
 
 
@@ -119,12 +121,25 @@ def short_hash(content_hash: str | None) -> str:
     return "unknown" if content_hash is None else content_hash.removeprefix("sha256:")[:12]
 
 
-def _block(rows: Sequence[Row], run: Run, other: int) -> list[str]:
+def name_columns(versions: Sequence[str]) -> dict[str, str]:
+    """What each version is called above its column: by its name, or by a letter where one name is too long for a column."""
+    if all(len(version) < _VALUE for version in versions):
+        return {version: version for version in versions}
+    return {version: _letters(number) for number, version in enumerate(versions)}
+
+
+def _letters(number: int) -> str:
+    """A to Z, then AA, AB, ..."""
+    more, last = divmod(number, 26)
+    return (_letters(more - 1) if more else "") + chr(ord("A") + last)
+
+
+def _block(rows: Sequence[Row], run: Run, other: int, called: Mapping[str, str]) -> list[str]:
     """The first version beside another one; alone where there is no other."""
     versions = [run.versions[0].version]
     if other < len(run.versions):
         versions.append(run.versions[other].version)
-    head = f"{'':<{_LABEL}}" + "".join(f"{version[: _VALUE - 1]:<{_VALUE}}" for version in versions)
+    head = f"{'':<{_LABEL}}" + "".join(f"{called[version]:<{_VALUE}}" for version in versions)
     lines = [head + ("difference" if len(versions) > 1 else "")]
     group = None
     for outcome in all_outcomes().values():
@@ -138,23 +153,26 @@ def _block(rows: Sequence[Row], run: Run, other: int) -> list[str]:
         cells = "".join(f"{'' if row is None else _narrow(row):<{_VALUE}}" for row in found)
         last = "" if difference is None or difference.value is None else format_estimate(difference)
         lines.append(f"{'  ' + outcome.short:<{_LABEL}}{cells}{last}")
-        lines += _notes(rows, outcome.name, versions)
+        lines += _notes(rows, outcome.name, versions, called)
     return lines
 
 
-def _notes(rows: Sequence[Row], outcome: str, versions: Sequence[str]) -> list[str]:
+def _notes(rows: Sequence[Row], outcome: str, versions: Sequence[str], called: Mapping[str, str]) -> list[str]:
     notes = []
     for version in versions:
         published = find_row(rows, outcome, version, ("published",))
         if published is not None:
-            notes.append(f"published, {version}: {format_published(published)}; {published.source}")
+            notes.append(f"published, {called[version]}: {format_published(published)}; {published.source}")
     spread = [(version, find_row(rows, outcome, version, ("between_trials",))) for version in versions]
     if any(row for _, row in spread):
         notes.append(
-            "between trials: " + ", ".join(f"{version} {format_estimate(row)}" for version, row in spread if row)
+            "between trials: "
+            + ", ".join(f"{called[version]} {format_estimate(row)}" for version, row in spread if row)
         )
     simulated = [(version, find_row(rows, outcome, version, ("proportion", "median", "total"))) for version in versions]
-    missing = [f"{version} {row.n_not_assessable}" for version, row in simulated if row and row.n_not_assessable]
+    missing = [
+        f"{called[version]} {row.n_not_assessable}" for version, row in simulated if row and row.n_not_assessable
+    ]
     if missing:
         notes.append(f"not assessable: {', '.join(missing)}")
     return [line for note in notes for line in wrap(note, WIDTH, initial_indent="    ", subsequent_indent="      ")]
