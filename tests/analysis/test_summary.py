@@ -185,3 +185,17 @@ def test_a_bound_that_is_not_reached_is_said_in_words(rows: list[Row]) -> None:
     difference = find_row(rows, "flare_2", "amendment-1", ("difference",))
     assert difference is not None
     assert format_estimate(replace(difference, value=-0.1, ci_low=-0.2, ci_high=0.0)) == "−10.0 (−20.0 to 0.0)"
+
+
+def test_one_trial_predicts_nothing_two_do(run: Run, outcomes: dict[str, pl.DataFrame]) -> None:
+    for trials in (1, 2):
+        split = {
+            version: table.with_columns((pl.int_range(pl.len()) % trials + 1).alias("trial")).with_columns(
+                pl.col("trial").alias("set")
+            )
+            for version, table in outcomes.items()
+        }
+        rows = summarize_outcomes(split, replace(run, subjects=30, trials=trials), None)
+        assert {row.statistic for row in rows if row.statistic == "large_trial"} == (
+            {"large_trial"} if trials > 1 else set()
+        )

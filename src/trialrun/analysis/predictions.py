@@ -14,7 +14,7 @@ from trialrun.analysis.order import Order, Pair, estimate_order
 from trialrun.analysis.published import Published
 from trialrun.analysis.rows import Row, make_row
 from trialrun.analysis.run import Run
-from trialrun.analysis.uncertainty import NESTED, Prediction, predict_share, sum_by_set
+from trialrun.analysis.uncertainty import NESTED, Prediction, predict_share, split_variance, sum_by_set
 
 LARGE = "true rate of a large trial: parameters and trials, beta distribution of that mean and variance"
 TRIAL = "a trial of n: parameters, trials and sampling, beta-binomial"
@@ -30,7 +30,8 @@ def has_sets(outcomes: pl.DataFrame) -> bool:
 def predict_outcome(
     outcome: Outcome, version: str, treated: pl.DataFrame, run: Run, published: Published | None
 ) -> Iterator[Row]:
-    """The prediction of a share under one version, with its three uncertainties; nothing without an ensemble.
+    """The prediction of a share under one version, with its three uncertainties; nothing without an ensemble, and nothing from
+    one trial, which cannot tell how far trials and parameter sets lie apart.
 
     Statistics: `large_trial`; `trial_of_n` for the size of the run's trials and for that of each published count;
     `sd_parameter`, `sd_trial`, `sd_sampling` (of the run's trial size), or `sd_between` where parameters and trials
@@ -40,6 +41,8 @@ def predict_outcome(
         return
     happened = treated.select(outcome.happened().alias("it"))["it"]
     sums = sum_by_set(happened, treated["trial"], treated["set"])
+    if split_variance(sums).trials < 2:
+        return
     missing = happened.null_count()
     sizes = {run.subjects} | {
         fact.of

@@ -18,7 +18,7 @@ from trialrun.analysis.rows import Row
 from trialrun.analysis.run import Run, VersionInfo, published_file, read_tables
 from trialrun.analysis.summary import summarize_outcomes
 from trialrun.report import comparison, predictions, schedule, sections
-from trialrun.report.figures import COLORS
+from trialrun.report.figures import COLORS, DASHES
 from trialrun.report.model import Page, Section, Table, rows_of
 from trialrun.report.names import rename_rows, rename_run, short_names
 from trialrun.report.survival import make_survival
@@ -129,7 +129,7 @@ def make_page(
         sections=tuple(part for part in parts if part is not None),
         glossary=read_glossary(run.virtual),
         legend=tuple(
-            (info.version, COLORS[place % len(COLORS)], ("solid", "dashed", "dotted")[place % 3])
+            (info.version, COLORS[place % len(COLORS)], " ".join(map(str, DASHES[place % len(DASHES)])))
             for place, info in enumerate(run.versions)
         ),
         notices=run.notices,
