@@ -6,6 +6,8 @@ import csv
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
@@ -229,3 +231,16 @@ def test_help_teaches_with_an_example(command: str) -> None:
     result = RUN.invoke(app, [command, "--help"])
     assert result.exit_code == 0
     assert f"trialrun {command} " in " ".join(result.output.split())
+
+
+def test_a_day_that_has_not_come_is_refused(record: Path) -> None:
+    code, out, said = call("decide", STUDY, str(record), "--on", "2999-01-01")
+    assert (code, out) == (2, "")
+    assert "the day has not come" in said
+    assert "2999-01-01" in said
+
+
+def test_python_runs_the_package_as_the_command() -> None:
+    shown = [subprocess.run([*call, "--version"], capture_output=True, text=True, check=True).stdout
+             for call in ([sys.executable, "-m", "trialrun"], [str(Path(sys.executable).with_name("trialrun"))])]  # fmt: skip
+    assert shown[0] == shown[1] != ""

@@ -99,7 +99,10 @@ def test_a_dose_off_the_level_list_is_said_and_not_guessed(protocol: Protocol, t
     )
     item = decide_on(protocol, record, "EX-01", DAY)
     assert item.action == "undetermined"
-    assert any("3 mg" in text and "2.5, 5, 10" in text for text in item.waits_for)
+    (said,) = item.waits_for
+    assert "3 mg" in said
+    assert "2.5, 5, 10" in said
+    assert "entry X1 of exposures, 2007-08-20" in said
 
 
 def test_no_consent_means_no_version_and_no_dose(protocol: Protocol, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote
@@ -47,10 +47,14 @@ def decide(
     from trialrun.engine.today import decide_on
     from trialrun.protocol import read_protocol
     from trialrun.record import read_record
+    from trialrun.vocab.problems import Problem, TrialrunError
 
+    day = on.date()
+    if day > date.today():
+        message, right = "--on: the day has not come, so nobody knows what will be known on it", "today or a day before"
+        raise TrialrunError(Problem("day-to-come", message, str(day), right))
     study = read_protocol(protocol)
     entries = read_record(record, extra_tests=choice_names(study))
-    day = on.date()
     known = entries.as_known_on(day)
     subjects = subject or known.tables["subjects"]["subject"].sort().to_list()
     certificates = [decide_on(study, known, name, day) for name in subjects]

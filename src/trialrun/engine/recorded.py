@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from difflib import get_close_matches
@@ -63,6 +63,19 @@ class RecordedSubject:
         rows = {name: _by_day(tables[name], name, origin) for name in _DATED}
         doses = _doses(tables["exposures"], origin, today, plan.drug, plan.unit)
         return cls(subject, origin, today, tables, rows, doses)
+
+    def check_doses(self, plans: Sequence[Plan], which: Callable[[int], IntArray]) -> None:
+        """A dose that is no level of the plan that held on its day is a TrialrunError that names the entry."""
+        for row in self.tables["exposures"].iter_rows(named=True):
+            day = (row["date"] - self.origin).days
+            plan = plans[int(which(day)[0])]
+            dose = float(convert(row["dose"], get_unit(row["unit"]), plan.unit))
+            if day < self.today and dose > 0 and plan.level_of(dose) is None:
+                message = f"entry {row['entry']} of exposures, {row['date']}: the dose is not one of the levels"
+                levels = ", ".join(f"{value:g}" for value in plan.levels)
+                raise TrialrunError(
+                    Problem("dose-off-levels", message, f"{row['dose']:g} {row['unit']}", f"{levels} {plan.unit}")
+                )
 
     def on(self, table: str, day: int) -> tuple[Row, ...]:
         """The entries of a table that count on a day."""

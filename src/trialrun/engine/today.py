@@ -57,6 +57,7 @@ def _follow(protocol: Protocol, record: Record, subject: str, on: date, under: s
         at = bisect_right(changes, recorded.origin + timedelta(days=day))
         return since(changes[at - 1] if at else None)
 
+    recorded.check_doses(plans, which)
     subjects = Subjects.fresh(plans, 1)
     _set_person(subjects, record, subject, recorded)
     log = Log(keep_columns=True)
