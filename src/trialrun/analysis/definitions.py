@@ -43,6 +43,12 @@ class Outcome:
         """Whether each subject either has the outcome or has it not."""
         return self.kind in ("truth", "grade", "count")
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the outcomes table that it is estimated from."""
+        own = (f"{self.column}_low", f"{self.column}_high") if self.kind == "count" else (self.column,)
+        return own if self.event_column is None else (*own, self.event_column)
+
     def happened(self) -> pl.Expr:
         """Whether the outcome happened, null where it is not known; for shares only."""
         if self.kind == "grade":

@@ -76,27 +76,27 @@ def _with_numbers(tables: Tables) -> Tables:
 
 
 def read_outcomes(run: Run, info: VersionInfo, tables: Tables | None = None) -> pl.DataFrame:
-    """The outcomes of one version with the number of each subject's `trial`, from 1.
+    """As `scan_outcomes`, the whole table in memory. `tables` are those of `read_tables`, where they have been read already."""
+    return scan_outcomes(run, info, tables).collect()
 
-    Read from outcomes.parquet in the version's folder; derived from the record and kept there when they are not there
-    yet. `tables` are those of `read_tables`, where they have been read already.
+
+def scan_outcomes(run: Run, info: VersionInfo, tables: Tables | None = None) -> pl.LazyFrame:
+    """The outcomes of one version with the number of each subject's `trial`, from 1; nothing is read before it is asked for.
+
+    They stand in outcomes.parquet in the version's folder; where they do not yet, they are derived from the record and kept
+    there.
     """
     path = run.directory / info.folder / "outcomes.parquet"
-    if path.exists():
-        outcomes = pl.read_parquet(path)
-        if _columns() <= set(outcomes.columns):
-            return outcomes
+    if path.exists() and _columns() <= set(pl.read_parquet_schema(path)):
+        return pl.scan_parquet(path)
     outcomes = derive_outcomes(read_tables(run, info) if tables is None else tables, info)
     per_trial = run.subjects or max(outcomes.height, 1)
     # the subjects of each trial follow those of the one before
     outcomes = outcomes.with_columns(((pl.int_range(pl.len()) // per_trial) + 1).alias("trial"))
     outcomes.write_parquet(path)
-    return outcomes
+    return outcomes.lazy()
 
 
 def _columns() -> set[str]:
     """The columns that the estimates need."""
-    needed = {"subject", "trial", "treated"}
-    for outcome in all_outcomes().values():
-        needed |= {f"{outcome.column}_low", f"{outcome.column}_high"} if outcome.kind == "count" else {outcome.column}
-    return needed
+    return {"subject", "trial", "treated", *(name for outcome in all_outcomes().values() for name in outcome.columns)}

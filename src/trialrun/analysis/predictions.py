@@ -84,7 +84,7 @@ def _parts(outcome: Outcome, version: str, found: Prediction) -> Iterator[Row]:
         yield make_row(outcome, version, "sd_sampling", value, None)
 
 
-def order_versions(outcome: Outcome, run: Run, outcomes: Mapping[str, pl.DataFrame]) -> Iterator[Row]:
+def order_versions(outcome: Outcome, run: Run, treated: Mapping[str, pl.DataFrame]) -> Iterator[Row]:
     """Which version does better, over the parameter sets; nothing without an ensemble or a good direction.
 
     `probability_better`: that `version` is better than `reference`, for every pair. With three versions or more `order`
@@ -93,9 +93,9 @@ def order_versions(outcome: Outcome, run: Run, outcomes: Mapping[str, pl.DataFra
     names = [info.version for info in run.versions]
     if len(names) < 2 or not outcome.is_share or outcome.better is None:
         return
-    if not all(has_sets(outcomes[name]) for name in names):
+    if not all(has_sets(treated[name]) for name in names):
         return
-    order = _estimate(outcome, names, outcomes)
+    order = _estimate(outcome, names, treated)
     if order is None:
         return
     for pair in order.pairs:
@@ -116,10 +116,10 @@ def order_versions(outcome: Outcome, run: Run, outcomes: Mapping[str, pl.DataFra
         yield make_row(outcome, ranked[0], "order", found, None, category=", then ".join(ranked))
 
 
-def _estimate(outcome: Outcome, names: Sequence[str], outcomes: Mapping[str, pl.DataFrame]) -> Order | None:
-    first = outcomes[names[0]].filter("treated").select("subject", "trial", "set", outcome.happened().alias(names[0]))
+def _estimate(outcome: Outcome, names: Sequence[str], treated: Mapping[str, pl.DataFrame]) -> Order | None:
+    first = treated[names[0]].select("subject", "trial", "set", outcome.happened().alias(names[0]))
     for name in names[1:]:
-        other = outcomes[name].filter("treated").select("subject", outcome.happened().alias(name))
+        other = treated[name].select("subject", outcome.happened().alias(name))
         first = first.join(other, on="subject", how="inner", maintain_order="left")
     return estimate_order({name: first[name] for name in names}, first["trial"], first["set"])
 

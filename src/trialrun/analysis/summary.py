@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from trialrun.analysis import survival
 from trialrun.analysis.definitions import Outcome, all_outcomes
 from trialrun.analysis.estimates import (
     MONTE_CARLO_ONLY,
@@ -29,36 +30,49 @@ from trialrun.analysis.predictions import judge_published, order_versions, predi
 from trialrun.analysis.published import Published, name_as_run, read_published
 from trialrun.analysis.rows import COLUMNS, Row, make_row
 from trialrun.analysis.run import Run, VersionInfo, published_file
-from trialrun.analysis.survival import survival_rows
 
 Progress = Callable[[str], None]
 FloatArray = NDArray[np.float64]
 
 
-def summarize_outcomes(outcomes: Mapping[str, pl.DataFrame], run: Run, published: Published | None) -> list[Row]:
+def summarize_outcomes(
+    outcomes: Mapping[str, pl.DataFrame] | Mapping[str, pl.LazyFrame], run: Run, published: Published | None
+) -> list[Row]:
     """All rows from the outcomes of each version (`derive_outcomes`), the same subjects in each.
 
-    A paired difference rests on the subjects that are assessable under both versions.
+    A paired difference rests on the subjects that are assessable under both versions. Of a table only the columns of one
+    outcome are in memory at a time.
     """
     if published is not None:
         published = name_as_run(published, [info.version for info in run.versions])
     rows: list[Row] = []
+    tables = {version: table.lazy() for version, table in outcomes.items()}
+    of_all = ("trial", "set", *(("subject",) if len(tables) > 1 else ()))
     for outcome in all_outcomes().values():
+        treated_by = {name: _pick(table, (*of_all, *outcome.columns), "treated") for name, table in tables.items()}
         for info in run.versions:
-            treated = outcomes[info.version].filter("treated")
+            treated = treated_by[info.version]
             rows += _estimates(outcome, info.version, treated, virtual=run.virtual)
             if run.trials > 1:
                 rows += _between_trials(outcome, info.version, treated)
             rows += predict_outcome(outcome, info.version, treated, run, published)
         reference = run.versions[0]
         for info in run.versions[1:]:
-            rows += _differences(outcome, reference, info, outcomes)
-        rows += order_versions(outcome, run, outcomes)
+            rows += _differences(outcome, reference, info, treated_by)
+        rows += order_versions(outcome, run, treated_by)
         if published is not None:
             rows += _published(outcome, published)
     for info in run.versions:
-        rows += survival_rows(info.version, outcomes[info.version], MONTE_CARLO_ONLY if run.virtual else None)
+        followed = _pick(tables[info.version], survival.COLUMNS)
+        rows += survival.survival_rows(info.version, followed, MONTE_CARLO_ONLY if run.virtual else None)
     return judge_published(rows, run)
+
+
+def _pick(table: pl.LazyFrame, names: Sequence[str], who: str | None = None) -> pl.DataFrame:
+    """Those of the columns that the table has, of those subjects where `who` is true."""
+    there = table.collect_schema()
+    rows = table if who is None else table.filter(who)
+    return rows.select([name for name in dict.fromkeys(names) if name in there]).collect()
 
 
 def _labelled(found: Interval, virtual: bool) -> Interval:
@@ -139,14 +153,14 @@ def _between_trials(outcome: Outcome, version: str, treated: pl.DataFrame) -> It
 
 
 def _differences(
-    outcome: Outcome, reference: VersionInfo, other: VersionInfo, outcomes: Mapping[str, pl.DataFrame]
+    outcome: Outcome, reference: VersionInfo, other: VersionInfo, treated: Mapping[str, pl.DataFrame]
 ) -> Iterator[Row]:
     shares = outcome.is_share
     if not shares and outcome.kind != "number":
         return
     value = outcome.happened() if shares else pl.col(outcome.column).cast(pl.Float64)
     first, second = (
-        outcomes[info.version].filter("treated").select("subject", value.alias(name))
+        treated[info.version].select("subject", value.alias(name))
         for info, name in ((reference, "first"), (other, "second"))
     )
     both = first.join(second, on="subject", how="inner")
@@ -187,10 +201,10 @@ def _published(outcome: Outcome, published: Published) -> Iterator[Row]:
 
 def summarize_run(run: Run) -> list[Row]:
     """All rows of a run directory, beside the study's published numbers where the run names them."""
-    from trialrun.analysis.outcomes import read_outcomes  # loads the criteria, which estimates do not need
+    from trialrun.analysis.outcomes import scan_outcomes  # loads the criteria, which estimates do not need
 
     path = published_file(run)
-    outcomes = {info.version: read_outcomes(run, info) for info in run.versions}
+    outcomes = {info.version: scan_outcomes(run, info) for info in run.versions}
     return summarize_outcomes(outcomes, run, None if path is None else read_published(path))
 
 

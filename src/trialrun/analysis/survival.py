@@ -22,6 +22,10 @@ from trialrun.analysis.rows import Row, make_row
 PROGRESSIVE = "progressive disease"  # CDISC, Completion/Reason for Non-Completion
 HORIZONS = (168, 336, 730)  # days: 6 and 12 cycles of 28 days, two years
 METHOD = "Kaplan-Meier, log-log interval"
+COLUMNS = (  # of the outcomes table
+    *("subject", "treated", "death", "death_day", "progression_day", "discontinuation_day", "discontinuation_reason"),
+    "end_day",
+)
 
 
 def _outcome(name: str, column: str, short: str, label: str) -> Outcome:
