@@ -36,15 +36,22 @@ class Timeline:
     doses: pl.DataFrame
     cycles: pl.DataFrame
 
+    def rows(self, who: pl.Series) -> pl.Series:
+        """The row in `subjects` of each of these subjects; null where there is none."""
+        people = self.subjects["subject"]
+        if isinstance(who.dtype, pl.Enum) and who.dtype == people.dtype:
+            numbers = people.to_physical()
+            if (numbers == pl.int_range(people.len(), eager=True)).all():
+                return who.to_physical()
+        place = pl.DataFrame({"who": people}).with_row_index("row")
+        return who.to_frame("who").join(place, on="who", how="left", maintain_order="left")["row"]
+
     def add_day(self, table: pl.DataFrame, date: str = "date", name: str = "day") -> pl.DataFrame:
         """`table` with the day offset of its column `date`; lines of subjects without a dose are left out."""
-        first = self.subjects.select("subject", "first_dose")
-        # a left join copies no column; nearly always nobody is without a dose
-        dated = table.join(first, on="subject", how="left", maintain_order="left")
-        if dated["first_dose"].null_count():
-            dated = dated.drop_nulls("first_dose")
-        days = (dated[date] - dated["first_dose"]).dt.total_days().alias(name)
-        return dated.drop("first_dose").with_columns(days)
+        first = self.subjects["first_dose"].to_physical().gather(self.rows(table["subject"]))
+        days = table[date].to_physical().cast(pl.Int64) - first
+        dated = table.with_columns(days.alias(name))
+        return dated.filter(first.is_not_null()) if first.null_count() else dated
 
 
 def derive_timeline(tables: Tables, info: VersionInfo) -> Timeline:
