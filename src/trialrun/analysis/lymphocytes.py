@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
 
 from trialrun.analysis.run import VersionInfo
 from trialrun.analysis.safety import derive_baseline
+from trialrun.analysis.series import ORIGIN, SPAN, derive_series
 from trialrun.analysis.timeline import Timeline
 
 # A count belongs to the end of the on-period when it was taken within these days of the last planned dose (assumed).
@@ -25,34 +27,25 @@ def derive_lymphocytes_by_cycle(findings: pl.DataFrame, timeline: Timeline, info
     empty = {"subject": timeline.subjects["subject"].dtype, "cycle": pl.Int64(), **dict.fromkeys(counted, pl.Float64())}
     if info.days_on is None or info.cycle_days is None or info.days_on >= info.cycle_days:
         return pl.DataFrame(schema=empty)
-    counts = findings.filter((pl.col("test") == "lymphocytes") & pl.col("value").is_not_null())
+    counts = derive_series(findings.drop("text", strict=False), timeline, ["lymphocytes"])["lymphocytes"]
     cycles = timeline.cycles.with_columns(
         (pl.col("start_day") + info.days_on).alias("off_start"),
         pl.col("start_day").shift(-1).over("subject").alias("next_start"),
     ).filter(pl.col("last_dose_day") >= pl.col("off_start") - 1 - ON_BEFORE)
     window_end = pl.min_horizontal("next_start", pl.col("start_day") + info.cycle_days + ON_AFTER)
-    near = cycles.join(counts.select("subject", "day", "value"), on="subject")
-    on = (
-        near.filter(
-            pl.col("day").is_between(pl.col("off_start") - ON_BEFORE, pl.col("off_start") + ON_AFTER)
-            & (pl.col("day") > pl.col("start_day"))
-        )
-        .with_columns((pl.col("day") - pl.col("off_start")).abs().alias("distance"))
-        .sort("subject", "cycle", "distance", "day")
-        .group_by("subject", "cycle", maintain_order=True)
-        .agg(pl.col("value").first().alias("on"))
+    day_0 = timeline.rows(cycles["subject"]).cast(pl.Int64).to_numpy() * SPAN + ORIGIN
+    start, off_start, last_dose, end = (
+        cycles.select("start_day", "off_start", "last_dose_day", window_end.alias("end")).to_numpy().T
     )
-    off = (
-        near.filter((pl.col("day") >= pl.col("last_dose_day") + 1 + MIN_DAYS_OFF) & (pl.col("day") <= window_end))
-        .sort("subject", "cycle", "day")
-        .group_by("subject", "cycle", maintain_order=True)
-        .agg(pl.col("value").last().alias("off"))
-    )
+    on = np.full(day_0.size, np.nan)
+    for offset in sorted(range(-ON_BEFORE, ON_AFTER + 1), key=lambda days: (abs(days), days)):
+        there = np.isnan(on) & (off_start + offset > start)
+        on = np.where(there, counts.first_on(day_0 + off_start + offset), on)
+    off = counts.last(day_0 + end, end - (last_dose + 1 + MIN_DAYS_OFF))
     return (
         cycles.select("subject", "cycle")
         .join(derive_baseline(findings, "lymphocytes"), on="subject", how="left", maintain_order="left")
-        .join(on, on=["subject", "cycle"], how="left", maintain_order="left")
-        .join(off, on=["subject", "cycle"], how="left", maintain_order="left")
+        .with_columns(pl.Series("on", on).fill_nan(None), pl.Series("off", off).fill_nan(None))
         .select(*empty)
     )
 

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from trialrun.analysis.series import ORIGIN, SPAN, FloatArray, IntArray, Series, derive_series
 from trialrun.analysis.timeline import Timeline
 from trialrun.criteria.response import Category
 from trialrun.criteria.response_course import assess_course
 from trialrun.engine.respond import NODES_IN_A_SUM
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 Column = FloatArray | NDArray[np.int8]
 
 STANDARD = "NCI-WG-1996"
@@ -23,7 +21,6 @@ EXAMINATION = ("node_spd", "node_longest", "spleen_below_costal_margin", "liver_
 COUNTS = ("lymphocytes", "neutrophils", "platelets", "hemoglobin")
 SYMPTOMS = "constitutional_symptoms"
 NEAR = 7  # days between an examination and the counts and symptoms that go with it (assumed: the visit's week)
-SPAN, ORIGIN = 2**32, 2**31  # a subject's row and a day in one number: days of -2^31 to 2^31 keep their order
 BASELINE_REACH = 28  # days before the first dose in which a baseline finding may lie (assumed: the screening window)
 
 
@@ -43,7 +40,7 @@ def derive_response(findings: pl.DataFrame, timeline: Timeline) -> pl.DataFrame:
         pl.when(pl.col("first_dose").is_not_null()).then(pl.lit("NE")).alias("best_response"),
         *(pl.lit(None, dtype=kind).alias(name) for name, kind in _ANSWER.items()),
     ).select("subject", "best_response", *_ANSWER)
-    known = _known(findings, subjects["subject"])
+    known = derive_series(findings, timeline, [*EXAMINATION, *COUNTS, SYMPTOMS])
     examined = [
         series.row_days[series.row_days % SPAN > ORIGIN] for name, series in known.items() if name in EXAMINATION
     ]
@@ -78,41 +75,6 @@ def derive_response(findings: pl.DataFrame, timeline: Timeline) -> pl.DataFrame:
 _ANSWER = {"response": pl.Boolean(), "response_day": pl.Float64(), "progression_day": pl.Float64()}
 
 
-@dataclass(frozen=True, slots=True)
-class _Series:
-    """The results of one test: `row_days` (m,) row of the subject x SPAN + day + ORIGIN, ascending; `values` (m,). Of several
-    on one day the last line comes last."""
-
-    row_days: IntArray
-    values: FloatArray
-
-    def last(self, until: IntArray, reach: int) -> FloatArray:
-        """The last value up to each of these row-days (k,), at most so many days before it; NaN where there is none."""
-        found = np.full(until.size, np.nan)
-        at = np.searchsorted(self.row_days, until, side="right") - 1
-        near = np.flatnonzero(at >= 0)
-        near = near[self.row_days[at[near]] >= np.maximum(until[near] - reach, until[near] // SPAN * SPAN)]
-        found[near] = self.values[at[near]]
-        return found
-
-
-def _known(findings: pl.DataFrame, subjects: pl.Series) -> dict[str, _Series]:
-    """The results of each test; a finding of yes or no as 1 and 0."""
-    people = pl.DataFrame({"subject": subjects}).with_row_index("row")
-    known = {}
-    for test in (*EXAMINATION, *COUNTS, SYMPTOMS):
-        lines = findings.filter(pl.col("test") == test).select("subject", "day", "value", "text")
-        said = pl.col("text").str.to_lowercase().replace_strict({"yes": 1.0, "no": 0.0}, default=None)
-        value = pl.coalesce("value", said) if lines["value"].null_count() else pl.col("value")
-        lines = (
-            lines.select("subject", "day", value).drop_nulls("value").join(people, on="subject", maintain_order="left")
-        )
-        row_days = lines["row"].cast(pl.Int64).to_numpy() * SPAN + lines["day"].to_numpy() + ORIGIN
-        order = np.argsort(row_days, kind="stable")
-        known[test] = _Series(row_days[order], lines["value"].to_numpy()[order])
-    return known
-
-
 def _count_within(row: IntArray) -> IntArray:
     """0, 1, 2, ... within each run of equal numbers, (m,)."""
     place = np.arange(row.size)
@@ -129,12 +91,12 @@ def _named(columns: Mapping[str, FloatArray]) -> dict[str, Column]:
     return named
 
 
-def _baseline(known: Mapping[str, _Series], n: int) -> dict[str, FloatArray]:
+def _baseline(known: Mapping[str, Series], n: int) -> dict[str, FloatArray]:
     first_dose = np.arange(n) * SPAN + ORIGIN
     return {test: series.last(first_dose, BASELINE_REACH) for test, series in known.items()}
 
 
-def _assessments(known: Mapping[str, _Series], assessed: IntArray, when: FloatArray) -> list[dict[str, Column]]:
+def _assessments(known: Mapping[str, Series], assessed: IntArray, when: FloatArray) -> list[dict[str, Column]]:
     """The findings of each assessment: each subject's first, second, third, ..., whatever their days."""
     row, number = assessed // SPAN, _count_within(assessed // SPAN)
     by_test = {}

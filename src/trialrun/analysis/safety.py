@@ -25,12 +25,8 @@ def derive_baseline(findings: pl.DataFrame, test: str) -> pl.DataFrame:
 
 def on_treatment(lines: pl.DataFrame, timeline: Timeline, first_day: int) -> pl.DataFrame:
     """The lines (with `day`) from `first_day` to 28 days after the last dose."""
-    ends = timeline.subjects.select("subject", "toxicity_end_day")
-    return (
-        lines.join(ends, on="subject", how="inner", maintain_order="left")
-        .filter((pl.col("day") >= first_day) & (pl.col("day") <= pl.col("toxicity_end_day")))
-        .drop("toxicity_end_day")
-    )
+    end = timeline.subjects["toxicity_end_day"].gather(timeline.rows(lines["subject"]))
+    return lines.filter((pl.col("day") >= first_day) & (pl.col("day") <= end))
 
 
 def derive_reviewed(tables: Tables, timeline: Timeline) -> pl.DataFrame:

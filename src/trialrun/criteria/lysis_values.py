@@ -42,8 +42,9 @@ _CORRECTION = {"mmol/L": 0.02, "mg/dL": 0.08}  # for each g/L of albumin
 ALBUMIN_WITHIN = 1.0  # days between the calcium and its albumin (assumed: the same panel or the nearest day)
 
 
-def lysis_values(labs: pl.DataFrame) -> pl.DataFrame:
-    """The usable values of the four: subject, item, day, value, unit, high (upper limit of normal; null = unknown).
+def lysis_values(labs: pl.DataFrame, until: pl.DataFrame) -> pl.DataFrame:
+    """The usable values of the four up to the last day that matters (`until`: subject, last). Columns: subject, item, day,
+    value, unit, high (upper limit of normal; null = unknown).
 
     `labs` holds subject, day, test, value and perhaps unit and high. Without `unit` values are in the canonical units
     of the vocabulary (mmol/L; uric acid umol/L); a `unit` of mg/dL makes the bounds printed in mg/dL apply. A total
@@ -68,7 +69,12 @@ def lysis_values(labs: pl.DataFrame) -> pl.DataFrame:
         )
         .filter(pl.col("value").is_not_null())
     )
-    _check(wanted)
+    _check(wanted, stated="unit" in labs.columns)
+    wanted = (
+        wanted.join(until, on="subject", how="left", maintain_order="left")
+        .filter(pl.col("day") <= pl.col("last") + ALBUMIN_WITHIN)
+        .drop("last")
+    )
     albumin = wanted.filter(pl.col("test") == "albumin").select("subject", "day", pl.col("value").alias("albumin"))
     total = wanted.filter(pl.col("test") == "calcium").sort("day")
     shortfall = (NORMAL_ALBUMIN - pl.col("albumin")).clip(lower_bound=0.0)
@@ -100,7 +106,7 @@ def lysis_values(labs: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _check(values: pl.DataFrame) -> None:
+def _check(values: pl.DataFrame, *, stated: bool) -> None:
     bad_day = values.filter(pl.col("day").is_null() | pl.col("day").is_nan())
     if not bad_day.is_empty():
         first = bad_day.row(0, named=True)
@@ -111,7 +117,7 @@ def _check(values: pl.DataFrame) -> None:
         first = impossible.row(0, named=True)
         found = f"{first['test']} {first['value']} of {first['subject']}"
         raise TrialrunError(Problem("impossible-value", "a laboratory value must be above zero", found, "a number > 0"))
-    for test, units in _UNITS.items():
+    for test, units in _UNITS.items() if stated else ():
         other = values.filter((pl.col("test") == test) & ~pl.col("unit").is_in(units))
         if not other.is_empty():
             raise TrialrunError(
@@ -156,7 +162,9 @@ def values_in_windows(labs: pl.DataFrame, windows: pl.DataFrame) -> pl.DataFrame
     before, after = window_days("Cairo-Bishop-2004")
     subjects = windows.select("subject").unique().with_row_index("key")  # joins and sorts on numbers, not on text
     keyed_windows = windows.join(subjects, on="subject").select("key", "window", "start_day", "child")
-    values = lysis_values(labs).join(subjects, on="subject", maintain_order="left").drop("subject")
+    # what comes later lies in no window and is no baseline
+    until = windows.group_by("subject").agg(last=pl.col("start_day").max().floor() + after + 1)
+    values = lysis_values(labs, until).join(subjects, on="subject", maintain_order="left").drop("subject")
     values = values.sort("day", maintain_order=True)  # of two values at one time the later line comes last
     kind = pl.col("item").to_physical() * len(_UNIT.categories) + pl.col("unit").to_physical()
     series = pl.col("window").cast(pl.UInt64) * (len(_ITEM.categories) * len(_UNIT.categories)) + kind

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from trialrun.criteria.response import STANDARDS, Category, Response, assess_response, find_growth
+from trialrun.criteria.response import STANDARDS, Category, Response, conclude, find_growth, view_findings
 from trialrun.criteria.response_items import COLUMNS, Findings, Items, limit
 from trialrun.criteria.tables import select
-from trialrun.criteria.truth import FALSE, TRUE, UNKNOWN, Numbers, Truths, as_numbers, compare
+from trialrun.criteria.truth import FALSE, TRUE, UNKNOWN, Numbers, Truths, as_numbers, compare, prefer
 from trialrun.vocab.problems import Problem, TrialrunError
 
 # Size columns of which the smallest value so far is "response" for growth from response.
@@ -76,56 +76,62 @@ def assess_course(
         raise TrialrunError(
             Problem("order", "assessments must be in the order of time", str(np.asarray(days).tolist()))
         )
-    findings = [_blank(each, ~np.isnan(when[j]), length) for j, each in enumerate(assessments)]
-    bests = _best_before(baseline, findings, length)
-    first = [find_growth(standard, baseline, each, bests[j]) for j, each in enumerate(findings)]
-    growth, rise = np.array([found for found, _ in first]), np.array([found for _, found in first])
+    # all assessments are judged together: (k, n) side by side
+    took_place = ~np.isnan(when)
+    findings = _stack(assessments, took_place)
+    start = Items(baseline, length)
+    before = {name: np.tile(np.broadcast_to(column, length), len(when)) for name, column in _columns(start).items()}
+    best = {name: column.ravel() for name, column in _best_before(start, findings, when.shape).items()}
+    view = view_findings(standard, before, {name: column.ravel() for name, column in findings.items()}, best)
+    growth, rise = (np.broadcast_to(truth, when.size).reshape(when.shape) for truth in find_growth(view))
     least = limit(standard, "confirmation") if standard == "NCI-WG-1996" else 0.0
-    responses = []
-    flare = np.zeros((len(findings), length), dtype=np.bool_)
-    for j, each in enumerate(findings):
-        stated = Items(each, length).truth("growth_confirmed")
-        seen = _confirmation(growth, when, j, least, awaits=flares or standard == "NCI-WG-1996")
-        confirmed = np.where(stated != UNKNOWN, stated, seen).astype(np.int8)
-        flare[j] = (growth[j] == TRUE) & (confirmed != TRUE)
-        judged: dict[str, ArrayLike] = {**each, "growth_confirmed": confirmed}
-        if flares:
-            passing = (rise[j] == TRUE) & (_confirmation(rise, when, j, 0.0, awaits=False) == FALSE)
-            flare[j] |= passing
-            judged["rise_explained"] = np.where(passing, TRUE, Items(each, length).truth("rise_explained"))
-        responses.append(assess_response(standard, baseline, judged, bests[j]))
+    awaits = flares or standard == "NCI-WG-1996"
+    seen = np.array([_confirmation(growth, when, j, least, awaits=awaits) for j in range(len(when))])
+    confirmed = prefer(view.now.truth("growth_confirmed"), seen.ravel())
+    flare = (growth == TRUE) & (confirmed.reshape(when.shape) != TRUE)
+    view.now.truths["growth_confirmed"] = confirmed
+    if flares:
+        shown = np.array([_confirmation(rise, when, j, 0.0, awaits=False) for j in range(len(when))])
+        passing = (rise == TRUE) & (shown == FALSE)
+        flare |= passing
+        explained = np.where(passing.ravel(), TRUE, view.now.truth("rise_explained"))
+        view.now.truths["rise_explained"] = explained
+    whole = conclude(view)
+    responses = [whole.part(slice(j * length, (j + 1) * length)) for j in range(len(when))]
     held = np.full(when.shape, np.nan)
     if held_months is not None:
-        held = np.broadcast_to(np.asarray(held_months, dtype=np.float64).reshape(len(findings), -1), when.shape)
+        held = np.broadcast_to(np.asarray(held_months, dtype=np.float64).reshape(len(when), -1), when.shape)
     return _course(standard, responses, when, held, flare)
 
 
-def _blank(found: Findings, took_place: NDArray[np.bool_], length: int) -> dict[str, Numbers | Truths]:
-    """The findings, unknown for subjects whose assessment did not take place."""
-    items = Items(found, length)
-    blanked: dict[str, Numbers | Truths] = {}
-    for name in found:
-        if COLUMNS[name][0] is None:
-            blanked[name] = np.where(took_place, items.truth(name), UNKNOWN).astype(np.int8)
-        else:
-            blanked[name] = np.where(took_place, items.number(name), np.nan)
-    return blanked
+def _columns(items: Items) -> dict[str, Numbers | Truths]:
+    return {**items.numbers, **items.truths}
 
 
-def _best_before(baseline: Findings, findings: Sequence[Findings], length: int) -> list[dict[str, Numbers]]:
-    """For each assessment the smallest sizes and highest counts from baseline to the assessment before it."""
-    so_far: dict[str, Numbers] = {}
-    bests: list[dict[str, Numbers]] = []
-    for found in (baseline, *findings):
-        if found is not baseline:
-            bests.append(dict(so_far))
-        items = Items(found, length)
-        for name in (*_SIZES, *_HEIGHTS):
-            if name in found:
-                value = items.number(name)
-                earlier = so_far.get(name, np.full(length, np.nan))
-                so_far[name] = np.fmin(earlier, value) if name in _SIZES else np.fmax(earlier, value)
-    return bests
+def _stack(assessments: Sequence[Findings], took_place: NDArray[np.bool_]) -> dict[str, Numbers | Truths]:
+    """The findings of all assessments (k, n), unknown for subjects whose assessment did not take place."""
+    stacked: dict[str, Numbers | Truths] = {}
+    for j, found in enumerate(assessments):
+        for name, column in _columns(Items(found, took_place.shape[1])).items():
+            unknown = UNKNOWN if COLUMNS[name][0] is None else np.nan
+            if name not in stacked:
+                stacked[name] = np.full(took_place.shape, unknown, dtype=column.dtype)
+            stacked[name][j] = np.where(took_place[j], column, unknown)
+    return stacked
+
+
+def _best_before(
+    baseline: Items, findings: Mapping[str, Numbers | Truths], shape: tuple[int, ...]
+) -> dict[str, Numbers]:
+    """For each assessment (k, n) the smallest sizes and highest counts from baseline to the assessment before it."""
+    best: dict[str, Numbers] = {}
+    for name in (*_SIZES, *_HEIGHTS):
+        if name in baseline.numbers or name in findings:
+            so_far = np.full(shape, np.nan)
+            so_far[0] = baseline.number(name)
+            so_far[1:] = findings[name][:-1] if name in findings else np.nan
+            best[name] = (np.fmin if name in _SIZES else np.fmax).accumulate(so_far, axis=0)
+    return best
 
 
 def _confirmation(growth: Truths, when: Numbers, j: int, least: float, *, awaits: bool) -> Truths:

@@ -14,17 +14,19 @@ from numpy.typing import ArrayLike
 
 from trialrun.criteria.tables import select
 from trialrun.criteria.truth import (
-    FALSE,
+    NO_NUMBER,
+    NO_TRUTH,
     TRUE,
-    UNKNOWN,
+    YES,
     Numbers,
     Truths,
     as_numbers,
     as_truths,
     both,
     compare,
-    either,
     negate,
+    prefer,
+    some,
 )
 from trialrun.vocab.problems import Problem, TrialrunError
 
@@ -71,11 +73,10 @@ COLUMNS: Mapping[str, tuple[str | None, str]] = MappingProxyType(
 )
 
 Findings = Mapping[str, ArrayLike]
-_NO_NUMBER, _NO_TRUTH = np.array([np.nan]), np.array([UNKNOWN])
 
 
 class Items:
-    """The columns of one moment, each of the same length; unknown where not given."""
+    """The columns of one moment, of `length` subjects; unknown where not given."""
 
     def __init__(self, findings: Findings, length: int | None = None) -> None:
         unknown = [name for name in findings if name not in COLUMNS]
@@ -85,8 +86,6 @@ class Items:
             )
         self.numbers: dict[str, Numbers] = {}
         self.truths: dict[str, Truths] = {}
-        self._wide_numbers: dict[str, Numbers] = {}
-        self._wide_truths: dict[str, Truths] = {}
         for name, column in findings.items():
             if COLUMNS[name][0] is None:
                 self.truths[name] = as_truths(column)
@@ -100,28 +99,12 @@ class Items:
             )
 
     def number(self, name: str) -> Numbers:
-        """The column (NaN = unknown)."""
-        found = self._wide_numbers.get(name)
-        if found is None:
-            found = self.numbers.get(name, _NO_NUMBER)
-            if found.size != self.length:
-                found = np.broadcast_to(found, (self.length,))
-            self._wide_numbers[name] = found
-        return found
+        """The column (NaN = unknown): a value a subject, or one for all."""
+        return self.numbers.get(name, NO_NUMBER)
 
     def truth(self, name: str) -> Truths:
-        """The column (-1 = unknown)."""
-        found = self._wide_truths.get(name)
-        if found is None:
-            found = self.truths.get(name, _NO_TRUTH)
-            if found.size != self.length:
-                found = np.broadcast_to(found, (self.length,))
-            self._wide_truths[name] = found
-        return found
-
-    def is_known(self, name: str) -> bool:
-        """Whether anything is known of that column."""
-        return name in self.numbers or name in self.truths
+        """The column (-1 = unknown): a truth a subject, or one for all."""
+        return self.truths.get(name, NO_TRUTH)
 
 
 @cache
@@ -138,21 +121,18 @@ def is_spleen_enlarged(items: Items, standard: str) -> Truths:
     by_length = compare(items.number("spleen_length"), ">=", limit(standard, "spleen_length"))
     by_hand = compare(items.number("spleen_below_costal_margin"), ">", 0.0)
     first, second = (by_hand, by_length) if standard == "NCI-WG-1996" else (by_length, by_hand)
-    found = np.where(first != UNKNOWN, first, second)
-    return np.where(found != UNKNOWN, found, items.truth("spleen_enlarged")).astype(np.int8)
+    return prefer(prefer(first, second), items.truth("spleen_enlarged"))
 
 
 def is_liver_enlarged(items: Items) -> Truths:
     """By palpation where it is known, else as found."""
     by_hand = compare(items.number("liver_below_costal_margin"), ">", 0.0)
-    return np.where(by_hand != UNKNOWN, by_hand, items.truth("liver_enlarged")).astype(np.int8)
+    return prefer(by_hand, items.truth("liver_enlarged"))
 
 
 def are_nodes_present(items: Items) -> Truths:
     """By examination where it is known, else by measured nodes."""
-    measured = compare(items.number("node_longest"), ">", 0.0)
-    found = items.truth("nodes_present")
-    return np.where(found != UNKNOWN, found, measured).astype(np.int8)
+    return prefer(items.truth("nodes_present"), compare(items.number("node_longest"), ">", 0.0))
 
 
 def spleen_excess(items: Items, other: Items, standard: str) -> tuple[Numbers, Numbers, Truths]:
@@ -163,6 +143,8 @@ def spleen_excess(items: Items, other: Items, standard: str) -> tuple[Numbers, N
     normal = limit(standard, "spleen_length")
     hand, other_hand = (moment.number("spleen_below_costal_margin") for moment in (items, other))
     length, other_length = (moment.number("spleen_length") for moment in (items, other))
+    if length is NO_NUMBER or other_length is NO_NUMBER:
+        return np.where(np.isnan(other_hand), np.nan, hand), np.where(np.isnan(hand), np.nan, other_hand), YES
     by_hand = ~np.isnan(hand) & ~np.isnan(other_hand)
     by_length = ~by_hand & ~np.isnan(length) & ~np.isnan(other_length)
     rise = compare(length - other_length, ">=", limit(standard, "spleen_length_rise"))
@@ -185,7 +167,4 @@ def newly_below(now: Numbers, before: Numbers, bound: float) -> Truths:
 
 def has_fallen_below(items: Items, references: list[Items], name: str, bound: float) -> Truths:
     """Newly below the bound as compared with any of the earlier moments."""
-    found = np.full(items.length, FALSE, dtype=np.int8)
-    for reference in references:
-        found = either(found, newly_below(items.number(name), reference.number(name), bound))
-    return found
+    return some(newly_below(items.number(name), reference.number(name), bound) for reference in references)

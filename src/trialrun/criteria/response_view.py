@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, cached_property
 from typing import cast
 
 import numpy as np
@@ -21,16 +21,22 @@ from trialrun.criteria.response_items import (
 from trialrun.criteria.tables import Row, select
 from trialrun.criteria.truth import (
     FALSE,
+    NO,
+    NO_NUMBER,
+    NO_TRUTH,
     TRUE,
     UNKNOWN,
+    YES,
     Numbers,
     Operator,
     Truths,
+    assume,
     both,
     compare,
     either,
     every,
     negate,
+    prefer,
     some,
 )
 from trialrun.vocab.units import factor
@@ -69,6 +75,26 @@ def canonical_bound(row: Row) -> float:
     return bound * factor("g/dL", "g/L") if row.unit == "g/dL" else bound
 
 
+@cache
+def _shown_by(standard: str, parameter: str) -> tuple[Row, ...]:
+    """The lines that say whether a parameter was abnormal before therapy."""
+    infiltrate = ("marrow_cll_cells", "marrow_lymphocytes")
+    rows = (row for row in select("cll_response", standard, "CR") if row.parameter == parameter)
+    return tuple(row for row in rows if parameter != "marrow" or row.item in infiltrate)
+
+
+@cache
+def _sites(standard: str, parameter: str) -> tuple[tuple[Row, ...], ...]:
+    """The lines that speak of a parameter: by organ, of the marrow by part (CR, PR)."""
+    sites: dict[str, list[Row]] = {}
+    for part in ("CR", "PR"):
+        for row in select("cll_response", standard, part):
+            if row.parameter == parameter:
+                organ = row.item.split("_")[0] if row.item.startswith(("spleen", "liver")) else ""
+                sites.setdefault(part if parameter == "marrow" else organ, []).append(row)
+    return tuple(tuple(rows) for rows in sites.values())
+
+
 class View:
     """The findings of this moment beside those of baseline and best response, as the rows of the table see them."""
 
@@ -100,15 +126,14 @@ class View:
         if self.standard != NCI_WG:  # a spleen followed by CT is not shown normal by palpation
             by_hand_only = np.isnan(now.number("spleen_length")) & ~np.isnan(now.number("spleen_below_costal_margin"))
             by_ct_before = ~np.isnan(before.number("spleen_length"))
-            by_ct_before &= np.isnan(before.number("spleen_below_costal_margin"))
-            mixed = by_hand_only & by_ct_before
+            mixed = by_hand_only & by_ct_before & np.isnan(before.number("spleen_below_costal_margin"))
             current["spleen_enlarged"] = np.where(mixed, UNKNOWN, current["spleen_enlarged"]).astype(np.int8)
         for organ in ("spleen", "liver"):
             name = f"{organ}_enlarged"
             fresh = newly(cast(Truths, current[name]), cast(Truths, reference[name]))
             current[f"{organ}_new"] = fresh
-        for name in ("platelets", "hemoglobin"):
-            bound = limit(self.standard, name) if self.standard != NCI_WG else 0.0
+        for name in () if self.standard == NCI_WG else ("platelets", "hemoglobin"):
+            bound = limit(self.standard, name)
             current[f"{name}_below"] = has_fallen_below(
                 now, self.references, name, bound * (10.0 if name == "hemoglobin" else 1.0)
             )
@@ -127,21 +152,28 @@ class View:
         else:
             held = self._changed(row, value, cast(Numbers, self.before_items[row.item]))
         if row.item == "hemoglobin" and row.part in ("CR", "PR"):
-            held = both(held, np.where(cast(Truths, columns["transfused"]) == TRUE, FALSE, TRUE).astype(np.int8))
+            held = both(held, negate(assume(cast(Truths, columns["transfused"]), FALSE)))
         return held
 
     def _changed(self, row: Row, value: Numbers, reference: Numbers) -> Truths:
         operator = cast(Operator, row.operator)
         if row.measure == "fall":
             return compare(reference - value, operator, canonical_bound(row))
+        if reference is NO_NUMBER:
+            return NO_TRUTH
         moved = compare(value, operator, reference * (1 + (row.bound or 0.0) / 100))
-        return np.where(reference == 0, FALSE, moved).astype(np.int8)
+        return cast(Truths, moved * (reference != 0))
+
+    @cached_property
+    def passed(self) -> dict[Row, Truths]:
+        """Which bounds of progression are passed, confirmed and attributed or not."""
+        return {row: self.passes(row) for row in select("cll_response", self.standard, "PD")}
 
     def passes(self, row: Row) -> Truths:
         """Whether a bound of progression is passed, from baseline or (where the row says so) from best response."""
         if row.measure == "change_from_best":
             if self.best_now is None or self.best_items is None:
-                return np.full(self.now.length, FALSE, dtype=np.int8)
+                return NO
             columns, reference, rise = self.best_now, self.best_items, cast(Truths, self.best_rise)
             passed = self._changed(row, cast(Numbers, columns[row.item]), cast(Numbers, reference[row.item]))
             organ = row.item.removesuffix("_excess")
@@ -175,59 +207,47 @@ class View:
     def counts_as_progression(self, row: Row) -> Truths:
         """Whether a passed bound counts: confirmed, CLL, not explained by anything else."""
         truth = self.now.truth
-        yes = np.full(self.now.length, TRUE, dtype=np.int8)
-        not_denied = np.where(truth("growth_from_cll") == FALSE, FALSE, TRUE).astype(np.int8)
+        not_denied = assume(truth("growth_from_cll"), TRUE)
         if row.group == "growth":
             needs_second_look = self.standard == NCI_WG and row.parameter == "nodes"
-            unstated = UNKNOWN if needs_second_look else TRUE
-            confirmed = np.where(truth("growth_confirmed") == UNKNOWN, unstated, truth("growth_confirmed"))
-            return both(confirmed.astype(np.int8), not_denied)
+            confirmed = truth("growth_confirmed")
+            return both(confirmed if needs_second_look else assume(confirmed, TRUE), not_denied)
         if row.group in ("new", "marrow"):
             name = "new_node_confirmed" if row.group == "new" else "growth_confirmed"
-            return both(np.where(truth(name) == FALSE, FALSE, TRUE).astype(np.int8), not_denied)
+            return both(assume(truth(name), TRUE), not_denied)
         if row.group == "lymphocytes":
-            explained = (truth("lymphocytes_clonal") == FALSE) | (truth("rise_explained") == TRUE)
-            if self.standard != NCI_WG:
-                explained |= truth("redistributing") == TRUE
-            return np.where(explained, FALSE, TRUE).astype(np.int8)
+            explained = truth("rise_explained")
+            unexplained = both(assume(truth("lymphocytes_clonal"), TRUE), negate(assume(explained, FALSE)))
+            if self.standard == NCI_WG:
+                return unexplained
+            return both(unexplained, negate(assume(truth("redistributing"), FALSE)))
         if row.group == "cytopenia":
             return self._cytopenia_is_cll()
-        return yes
+        return YES
 
     def _cytopenia_is_cll(self) -> Truths:
         truth = self.now.truth
         late = compare(self.now.number("months_since_last_dose"), ">=", limit(self.standard, "months_since_last_dose"))
-        never = (truth("on_treatment") == TRUE) | (late == FALSE)
-        never |= (truth("cytopenia_from_drug") == TRUE) | (truth("cytopenia_other_cause") == TRUE)
-        from_cll = truth("cytopenia_from_cll")
-        attributed = np.where(from_cll != UNKNOWN, from_cll, truth("marrow_cll_cells"))
-        return np.where(never, FALSE, attributed).astype(np.int8)
+        other = ("on_treatment", "cytopenia_from_drug", "cytopenia_other_cause")
+        denied = [negate(assume(truth(name), FALSE)) for name in other]
+        return every([*denied, assume(late, TRUE), prefer(truth("cytopenia_from_cll"), truth("marrow_cll_cells"))])
 
     def is_abnormal(self, parameter: str) -> Truths:
         """Whether the parameter was abnormal before therapy: it missed its bound of complete remission."""
-        rows = [row for row in select("cll_response", self.standard, "CR") if row.parameter == parameter]
-        if parameter == "marrow":
-            rows = [row for row in rows if row.item in ("marrow_cll_cells", "marrow_lymphocytes")]
-        return negate(every(self.holds(row, self.before_items) for row in rows))
+        return negate(every(self.holds(row, self.before_items) for row in _shown_by(self.standard, parameter)))
 
-    def reaches(self, parameter: str, rows: Mapping[Row, Truths], abnormal: Mapping[str, Truths]) -> Truths:
+    def reaches(self, parameter: str, rows: Mapping[Row, Truths]) -> Truths:
         """Whether the parameter reaches what a partial remission asks of it now (normal counts as reached).
 
         Where a parameter holds two organs, each that was enlarged must have shrunk.
         """
-        sites: dict[str, list[Truths]] = {}
-        for row, truth in rows.items():
-            if row.parameter == parameter:
-                organ = row.item.split("_")[0] if row.item.startswith(("spleen", "liver")) else parameter
-                sites.setdefault(organ, []).append(truth) if parameter != "marrow" else None
+        sites = _sites(self.standard, parameter)
         if parameter == "marrow":
-            clear = [truth for row, truth in rows.items() if row.parameter == parameter and row.part == "CR"]
-            halved = [truth for row, truth in rows.items() if row.parameter == parameter and row.part == "PR"]
-            return either(every(clear), some(halved)) if halved else every(clear)
-        reached = every(some(truths) for truths in sites.values())
+            clear, *halved = [[rows[row] for row in lines] for lines in sites]
+            return either(every(clear), some(halved[0])) if halved else every(clear)
+        reached = every(some(rows[row] for row in lines) for lines in sites)
         if parameter == "nodes":
-            grew = np.where(self.now.truth("node_increase") == TRUE, FALSE, TRUE).astype(np.int8)
+            grew = self.now.truth("node_increase")
             row = next(row for row in select("cll_response", self.standard, "PD") if row.item == "new_node")
-            new = np.where(self.holds(row) == TRUE, FALSE, TRUE).astype(np.int8)
-            reached = every([reached, grew, new])
+            reached = every([reached, *(negate(assume(found, FALSE)) for found in (grew, self.holds(row)))])
         return reached

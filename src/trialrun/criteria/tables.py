@@ -34,9 +34,9 @@ _MEASURES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Row:
-    """One line of a criterion.
+    """One line of a criterion: a table is read once, so a line is itself and no other.
 
     `part` is where it stands (laboratory, CR, PD, grade ...); `parameter` what it speaks of; `item` the column that is
     compared; `measure` what of it (value, change from baseline in percent, rise, fall, finding); `operator` and `bound`

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from trialrun.criteria.response import Category, assess_response
+from trialrun.criteria.response import Category, find_category, view_findings
 from trialrun.criteria.response_items import COLUMNS
 from trialrun.engine.source import FloatArray, IntArray
 from trialrun.engine.subjects import Subjects
@@ -38,9 +38,9 @@ def update_response(subjects: Subjects, plan: Plan, day: int, rows: IntArray) ->
     standard = plan.version.part.response.standard
     # growth seen now is confirmed where the assessment before showed growth as well
     current["growth_confirmed"] = subjects.growth_before[rows].astype(np.float64)
-    response = assess_response(standard, baseline, current)
-    found = _INDEX[np.array(response.category, dtype=np.int64)]
-    subjects.growth_before[rows] = response.truths["growth"] == 1
+    category, growth = find_category(view_findings(standard, baseline, current))
+    found = _INDEX[category.astype(np.int64)]
+    subjects.growth_before[rows] = growth == 1
     subjects.response[rows] = found
     cycle, _ = subjects.dosing.clock(plan, day)
     first_cr = rows[(found == _COMPLETE) & (subjects.cr_cycle[rows] == NEVER)]
