@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from trialrun.criteria.tables import Row, select
-from trialrun.criteria.truth import SAME
+from trialrun.criteria.truth import FALSE, SAME, TRUE, UNKNOWN, Numbers, Truths, either
 from trialrun.vocab.problems import Problem, TrialrunError
 
 FOUR = ("calcium", "phosphate", "potassium", "uric acid")
 
+IntArray = NDArray[np.int64]
 Population = Literal["adults", "children", "by subject"]
 
 _ITEMS = ("urate", "potassium", "phosphate", "calcium_corrected", "calcium_ionized")
@@ -34,6 +39,7 @@ _PARAMETERS = {
 _ITEM = pl.Enum(list(_ITEMS))
 _UNIT = pl.Enum(["umol/L", "mmol/L", "mg/dL"])
 _PARAMETER = pl.Enum(list(FOUR))
+_KINDS = len(_ITEM.categories) * len(_UNIT.categories)
 
 # Corrected calcium: total + 0.8 mg/dL for each g/dL of albumin below 4.0 (CTCAE v3.0; Howard 2011, Table 1), which is
 # 0.02 mmol/L for each g/L below 40. Applied below 40 g/L only, as CTCAE v3.0 prints it.
@@ -160,79 +166,132 @@ def values_in_windows(labs: pl.DataFrame, windows: pl.DataFrame) -> pl.DataFrame
     parameters are Enum columns.
     """
     before, after = window_days("Cairo-Bishop-2004")
-    subjects = windows.select("subject").unique().with_row_index("key")  # joins and sorts on numbers, not on text
-    keyed_windows = windows.join(subjects, on="subject").select("key", "window", "start_day", "child")
+    subjects = windows.select("subject").unique().with_row_index("key")
     # what comes later lies in no window and is no baseline
     until = windows.group_by("subject").agg(last=pl.col("start_day").max().floor() + after + 1)
-    values = lysis_values(labs, until).join(subjects, on="subject", maintain_order="left").drop("subject")
-    values = values.sort("day", maintain_order=True)  # of two values at one time the later line comes last
-    kind = pl.col("item").to_physical() * len(_UNIT.categories) + pl.col("unit").to_physical()
-    series = pl.col("window").cast(pl.UInt64) * (len(_ITEM.categories) * len(_UNIT.categories)) + kind
-    beside = (
-        values.lazy()
-        .join(keyed_windows.lazy(), on="key", maintain_order="left")
-        .drop("key")
-        .with_columns(series=series)
+    values = lysis_values(labs, until).join(subjects, on="subject", maintain_order="left")
+    start, day = windows["start_day"].to_numpy(), values["day"].to_numpy()
+    first, stop = np.floor(start) - before, np.floor(start) + after + 1
+    days = np.unique(np.concatenate([day, start, first, stop]))
+    # a series is what one subject has of one item in one unit; series and day are put into one number, to be bisected
+    kinds = _kind(values)
+    present = np.unique(kinds)
+    series = (values["key"].to_numpy().astype(np.int64) * _KINDS + kinds) * days.size
+    order = np.argsort(
+        series + np.searchsorted(days, day), kind="stable"
+    )  # of two at one time the later line comes last
+    ordered = (series + np.searchsorted(days, day))[order]
+    whose = windows.join(subjects, on="subject", how="left", maintain_order="left")["key"].to_numpy().astype(np.int64)
+    beside = (whose[:, None] * _KINDS + present) * days.size
+    low, high, last = (
+        np.searchsorted(ordered, beside + place[:, None]).ravel()
+        for place in (np.searchsorted(days, first), np.searchsorted(days, stop), np.searchsorted(days, start) + 1)
     )
-    first = pl.col("start_day").floor() - before
-    last = pl.col("start_day").floor() + after
-    inside = beside.filter((pl.col("day").floor() >= first) & (pl.col("day").floor() <= last)).collect()
-    baselines = (  # the last value on or before the start; rows are in the order of time
-        beside.filter(pl.col("day") <= pl.col("start_day"))
-        .group_by("series")
-        .agg(baseline_day=pl.col("day").last(), baseline=pl.col("value").last())
-        .collect()
-    )
-    return inside.join(baselines, on="series", how="left").drop("series")
+    known = np.flatnonzero(np.append(ordered, -1)[last - 1] >= beside.ravel())  # the last value on or before the start
+    baseline, baseline_day = np.full(low.size, np.nan), np.full(low.size, np.nan)
+    baseline[known] = values["value"].to_numpy()[order[last[known] - 1]]
+    baseline_day[known] = day[order[last[known] - 1]]
+    count = high - low
+    which = np.repeat(np.arange(low.size), count)
+    lines = order[np.arange(which.size) + np.repeat(low - (count.cumsum() - count), count)]
+    parts: list[pl.DataFrame] = [
+        windows.select("window", "child", "start_day")[which // max(present.size, 1)],
+        values.select("item", "parameter", "unit", "day", "value", "high")[lines],
+        pl.DataFrame({"baseline": baseline[which], "baseline_day": baseline_day[which]}, nan_to_null=True),
+    ]
+    return pl.concat(parts, how="horizontal")
 
 
-def abnormal_values(inside: pl.LazyFrame, definition: str) -> pl.LazyFrame:
-    """The values of `values_in_windows` that the definition speaks of, judged.
+def _kind(values: pl.DataFrame) -> IntArray:
+    """Item and unit as one number below `_KINDS`."""
+    item, unit = (values[name].to_physical().to_numpy().astype(np.int64) for name in ("item", "unit"))
+    return item * len(_UNIT.categories) + unit
 
-    Adds definition, past_bound, past_change and abnormal (Boolean; null when not decidable).
-    """
-    adult: pl.Expr = pl.lit(None, pl.Float64)
-    child: pl.Expr = pl.lit(None, pl.Float64)
-    high = pl.lit(False)
-    strict = pl.lit(False)
-    rows = select("tumor_lysis", definition, "laboratory")
-    spoken_of = pl.lit(False)
-    for row in rows:
-        it = pl.col("item") == row.item
+
+@dataclass(frozen=True)
+class Verdicts:
+    """What a definition says of values: `at` (m,) their rows, `past_bound`, `past_change` and `abnormal` (m,)."""
+
+    at: IntArray
+    past_bound: Truths
+    past_change: Truths
+    abnormal: Truths
+
+
+@dataclass(frozen=True)
+class _Bounds:
+    """The bounds of a definition by kind: `child_limit` where that of a child is the upper limit of normal, `sign` 1 where
+    high values count and -1 where low ones do, `change` as a share."""
+
+    spoken_of: NDArray[np.bool_]
+    adult: Numbers
+    child: Numbers
+    child_limit: NDArray[np.bool_]
+    sign: Numbers
+    strict: NDArray[np.bool_]
+    change: Numbers | None
+
+
+@cache
+def _bounds(definition: str) -> _Bounds:
+    items, units = list(_ITEM.categories), list(_UNIT.categories)
+    shape = (len(items), len(units))
+    adult, child = np.full(shape, np.nan), np.full(shape, np.nan)
+    spoken_of, child_limit, strict = (np.zeros(shape, dtype=np.bool_) for _ in range(3))
+    sign = np.full(shape, -1.0)
+    for row in select("tumor_lysis", definition, "laboratory"):
         if row.unit == "ULN":
-            child = pl.when(it).then("high").otherwise(child)
+            child_limit[items.index(row.item)] = True
             continue
-        here = it & (pl.col("unit") == row.unit)
-        spoken_of = spoken_of | here
+        here = items.index(row.item), units.index(row.unit)
+        spoken_of[here] = True
         if row.group in ("", "adults"):
-            adult = pl.when(here).then(pl.lit(row.bound)).otherwise(adult)
+            adult[here] = row.bound
         if row.group in ("", "children"):
-            child = pl.when(here).then(pl.lit(row.bound)).otherwise(child)
-        high = high | (here & row.operator.startswith(">"))
-        strict = strict | (here & (row.operator in ("<", ">")))
-    sign = pl.when(high).then(1.0).otherwise(-1.0)
-    changes = {row.item: abs(row.bound or 0.0) / 100 for row in select_optional(definition, "change")}
-    judged = inside.filter(spoken_of).with_columns(
-        bound=pl.when(pl.col("child"))
-        .then(child)
-        .when(~pl.col("child"))
-        .then(adult)
-        .when(adult == child)  # age unknown: only a bound that holds for both
-        .then(adult)
+            child[here], child_limit[here] = row.bound, False
+        if row.operator.startswith(">"):
+            sign[here] = 1.0
+        strict[here] |= row.operator in ("<", ">")
+    changes = select_optional(definition, "change")
+    change = np.full(shape, np.nan)
+    for row in changes:
+        change[items.index(row.item)] = abs(row.bound or 0.0) / 100
+    return _Bounds(
+        spoken_of.ravel(),
+        adult.ravel(),
+        child.ravel(),
+        child_limit.ravel(),
+        sign.ravel(),
+        strict.ravel(),
+        change.ravel() if changes else None,
     )
-    distance = (pl.col("value") - pl.col("bound")) * sign
-    room = pl.col("bound").abs() * SAME
-    past_bound = pl.when(strict).then(distance > room).otherwise(distance >= -room)
-    past_change: pl.Expr = pl.lit(False)
-    if changes:
-        change = pl.col("item").cast(pl.String).replace_strict(changes, return_dtype=pl.Float64)
-        target = pl.col("baseline") * (1 + sign * change)
-        moved = (pl.col("value") - target) * sign >= -target.abs() * SAME
+
+
+def judge_values(inside: pl.DataFrame, definition: str) -> Verdicts:
+    """The values of `values_in_windows` that the definition speaks of, judged."""
+    bounds, kind = _bounds(definition), _kind(inside)
+    at = np.flatnonzero(bounds.spoken_of[kind])
+    kind = kind[at]
+    is_child = inside["child"].cast(pl.Int8).fill_null(UNKNOWN).to_numpy()[at]
+    value, limit, day, start, baseline = (
+        inside[name].cast(pl.Float64).fill_null(np.nan).to_numpy()[at]
+        for name in ("value", "high", "day", "start_day", "baseline")
+    )
+    adult, sign = bounds.adult[kind], bounds.sign[kind]
+    child = np.where(bounds.child_limit[kind], limit, bounds.child[kind])
+    either_age = np.where(adult == child, adult, np.nan)  # age unknown: only a bound that holds for both
+    bound = np.where(is_child == TRUE, child, np.where(is_child == FALSE, adult, either_age))
+    distance, room = (value - bound) * sign, np.abs(bound) * SAME
+    past = np.where(bounds.strict[kind], distance > room, distance >= -room)
+    past_bound = np.where(np.isnan(bound), UNKNOWN, past).astype(np.int8)
+    past_change = np.zeros(at.size, dtype=np.int8)
+    if bounds.change is not None:
+        target = baseline * (1 + sign * bounds.change[kind])
+        moved = (value - target) * sign >= -np.abs(target) * SAME
         # what precedes the start has not changed from a baseline that is the last value before it
-        past_change = pl.when(pl.col("day") <= pl.col("start_day")).then(False).otherwise(moved)
-    return judged.with_columns(
-        definition=pl.lit(definition), past_bound=past_bound, past_change=past_change
-    ).with_columns(abnormal=pl.col("past_bound") | pl.col("past_change"))
+        moved = np.where(np.isnan(target), UNKNOWN, moved)
+        past_change = np.where(day <= start, FALSE, moved).astype(np.int8)
+    return Verdicts(at, past_bound, past_change, either(past_bound, past_change))
 
 
 def select_optional(definition: str, part: str) -> tuple[Row, ...]:
