@@ -63,24 +63,20 @@ def lysis_values(labs: pl.DataFrame, until: pl.DataFrame) -> pl.DataFrame:
     canonical = pl.when(pl.col("test") == "urate").then(pl.lit("umol/L")).otherwise(pl.lit("mmol/L"))
     unit = pl.coalesce(pl.col("unit"), canonical) if "unit" in labs.columns else canonical
     high = pl.col("high").cast(pl.Float64) if "high" in labs.columns else pl.lit(None, pl.Float64)
-    wanted = (
-        labs.filter(pl.col("test").is_in([*_UNITS, "albumin"]))
-        .select(
-            "subject",
-            pl.col("day").cast(pl.Float64),
-            "test",
-            pl.col("value").cast(pl.Float64).fill_nan(None),
-            unit.alias("unit"),
-            high.alias("high"),
-        )
-        .filter(pl.col("value").is_not_null())
-    )
-    _check(wanted, stated="unit" in labs.columns)
-    wanted = (
-        wanted.join(until, on="subject", how="left", maintain_order="left")
-        .filter(pl.col("day") <= pl.col("last") + ALBUMIN_WITHIN)
-        .drop("last")
-    )
+    value = pl.col("value").cast(pl.Float64).fill_nan(None)
+    here = pl.col("test").is_in([*_UNITS, "albumin"]) & value.is_not_null()
+    columns = [
+        pl.col("subject"),
+        pl.col("day").cast(pl.Float64),
+        pl.col("test").cast(pl.String),
+        value,
+        unit.alias("unit"),
+        high.alias("high"),
+    ]
+    _check(labs.lazy().filter(here).select(columns), stated="unit" in labs.columns)
+    near = pl.col("day") <= pl.col("last") + ALBUMIN_WITHIN
+    beside = labs.lazy().join(until.lazy(), on="subject", how="left", maintain_order="left")
+    wanted = beside.filter(here & near).select(columns).collect()
     albumin = wanted.filter(pl.col("test") == "albumin").select("subject", "day", pl.col("value").alias("albumin"))
     total = wanted.filter(pl.col("test") == "calcium").sort("day")
     shortfall = (NORMAL_ALBUMIN - pl.col("albumin")).clip(lower_bound=0.0)
@@ -112,19 +108,18 @@ def lysis_values(labs: pl.DataFrame, until: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _check(values: pl.DataFrame, *, stated: bool) -> None:
-    bad_day = values.filter(pl.col("day").is_null() | pl.col("day").is_nan())
-    if not bad_day.is_empty():
-        first = bad_day.row(0, named=True)
-        problem = Problem("missing-day", "a laboratory value has no day", f"{first['test']} of {first['subject']}")
+def _check(values: pl.LazyFrame, *, stated: bool) -> None:
+    no_day = pl.col("day").is_null() | pl.col("day").is_nan()
+    possible = (pl.col("value") > 0) & pl.col("value").is_finite()
+    wrong = values.filter(no_day | ~possible).collect()
+    for line in wrong.filter(no_day).iter_rows(named=True):
+        problem = Problem("missing-day", "a laboratory value has no day", f"{line['test']} of {line['subject']}")
         raise TrialrunError(problem)
-    impossible = values.filter(~((pl.col("value") > 0) & pl.col("value").is_finite()))
-    if not impossible.is_empty():
-        first = impossible.row(0, named=True)
-        found = f"{first['test']} {first['value']} of {first['subject']}"
+    for line in wrong.iter_rows(named=True):
+        found = f"{line['test']} {line['value']} of {line['subject']}"
         raise TrialrunError(Problem("impossible-value", "a laboratory value must be above zero", found, "a number > 0"))
     for test, units in _UNITS.items() if stated else ():
-        other = values.filter((pl.col("test") == test) & ~pl.col("unit").is_in(units))
+        other = values.filter((pl.col("test") == test) & ~pl.col("unit").is_in(units)).collect()
         if not other.is_empty():
             raise TrialrunError(
                 Problem(
