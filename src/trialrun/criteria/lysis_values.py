@@ -97,11 +97,13 @@ def lysis_values(labs: pl.DataFrame, until: pl.DataFrame) -> pl.DataFrame:
         .drop("albumin")
     )
     rest = wanted.filter(pl.col("test").is_in(_ITEMS))
-    return pl.concat([rest, corrected]).select(
+    values = pl.concat([rest, corrected]).with_columns(pl.col("test").cast(_ITEM), pl.col("unit").cast(_UNIT))
+    parameter = pl.Series([_PARAMETERS[item] for item in _ITEMS], dtype=_PARAMETER)
+    return values.select(
         "subject",
-        pl.col("test").cast(_ITEM).alias("item"),
-        pl.col("test").replace_strict(_PARAMETERS, return_dtype=_PARAMETER).alias("parameter"),
-        pl.col("unit").cast(_UNIT),
+        pl.col("test").alias("item"),
+        parameter.gather(values["test"].to_physical()).alias("parameter"),
+        "unit",
         "day",
         "value",
         "high",
