@@ -27,8 +27,8 @@ def derive_lysis_outcomes(
     subjects = timeline.subjects.select("subject")
     if starts.height == 0:
         return subjects.with_columns(pl.lit(None, dtype=kind).alias(name) for name, kind in _columns().items())
-    labs = findings.filter(pl.col("test").is_in(TESTS)).select(
-        "subject", "day", pl.col("test").cast(pl.String), "value", "high"
+    labs = (
+        findings.lazy().filter(pl.col("test").is_in(TESTS)).select("subject", "day", "test", "value", "high").collect()
     )
     asked = reviewed.lazy().with_columns(pl.lit(True).alias("reviewed"))
     not_asked = pl.col("reviewed").is_null() & pl.col("ltls").fill_null(True) & (pl.col("ctls") == False)  # noqa: E712

@@ -17,7 +17,7 @@ from trialrun.analysis.safety import (
     derive_deaths,
     derive_reviewed,
     derive_worst_count,
-    derive_worst_event,
+    derive_worst_events,
 )
 from trialrun.analysis.timeline import Tables, derive_timeline
 from trialrun.vocab.tests import all_tests
@@ -44,7 +44,7 @@ def derive_outcomes(tables: Tables, info: VersionInfo) -> pl.DataFrame:
     parts = [
         derive_dose_outcomes(tables, timeline, info),
         derive_lysis_outcomes(tables, findings, timeline, reviewed),
-        *(derive_worst_event(tables, timeline, term, name, reviewed) for term, name in EVENTS.items()),
+        derive_worst_events(tables, timeline, EVENTS, reviewed),
         *(derive_worst_count(findings, timeline, test, name, info.ctcae) for test, name in COUNTS.items()),
         derive_deaths(tables, timeline),
         derive_response(findings, timeline),
@@ -68,8 +68,8 @@ def _with_numbers(tables: Tables) -> Tables:
     who, what = pl.Enum(tables["subjects"]["subject"].unique(maintain_order=True)), pl.Enum(list(all_tests()))
     known = pl.col("subject").cast(who, strict=False)
     numbered = {
-        name: table.with_columns(known).filter(pl.col("subject").is_not_null()) if "subject" in table.columns else table
-        for name, table in tables.items()
+        name: tables[name].with_columns(known).filter(pl.col("subject").is_not_null())
+        for name in ("subjects", "visits", "findings", "exposures", "adverse_events", "dispositions")
     }
     findings = numbered["findings"].with_columns(pl.col("test").cast(what, strict=False))
     return {**numbered, "findings": findings}

@@ -41,10 +41,11 @@ def derive_response(findings: pl.DataFrame, timeline: Timeline) -> pl.DataFrame:
         *(pl.lit(None, dtype=kind).alias(name) for name, kind in _ANSWER.items()),
     ).select("subject", "best_response", *_ANSWER)
     known = derive_series(findings, timeline, [*EXAMINATION, *COUNTS, SYMPTOMS])
-    examined = [
-        series.row_days[series.row_days % SPAN > ORIGIN] for name, series in known.items() if name in EXAMINATION
-    ]
-    assessed = np.unique(np.concatenate(examined))
+    assessed = np.zeros(0, dtype=np.int64)
+    for test in EXAMINATION:
+        examined = known[test].row_days[known[test].row_days % SPAN > ORIGIN]
+        if not np.array_equal(examined, assessed):  # mostly all is examined on the same day
+            assessed = np.unique(np.concatenate([assessed, examined]))
     if assessed.size == 0:
         return answer
     row, number = assessed // SPAN, _count_within(assessed // SPAN)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import polars as pl
 
 from trialrun.analysis.timeline import Tables, Timeline
@@ -35,18 +37,18 @@ def derive_reviewed(tables: Tables, timeline: Timeline) -> pl.DataFrame:
     return visits.filter(pl.col("day") > 0).select("subject").unique()
 
 
-def derive_worst_event(
-    tables: Tables, timeline: Timeline, term: str, name: str, reviewed: pl.DataFrame
+def derive_worst_events(
+    tables: Tables, timeline: Timeline, names: Mapping[str, str], reviewed: pl.DataFrame
 ) -> pl.DataFrame:
-    """Worst grade, onset and count of one adverse event on treatment, from the day of the first dose.
+    """Worst grade, onset and count of adverse events on treatment, from the day of the first dose.
 
-    Columns subject, `{name}_grade` (0 = none in a subject who was seen again; null = not known, or one without a
-    grade), `{name}_day` (start of the first one) and `{name}_episodes`.
+    `names`: how each term is called in the columns. Columns subject and for each `{name}_grade` (0 = none in a subject who
+    was seen again; null = not known, or one without a grade), `{name}_day` (start of the first one) and `{name}_episodes`.
     """
-    lines = timeline.add_day(tables["adverse_events"].filter(pl.col("term") == term))
+    lines = timeline.add_day(tables["adverse_events"].filter(pl.col("term").is_in(list(names))))
     happened = (
         on_treatment(lines, timeline, first_day=0)
-        .group_by("subject")
+        .group_by("subject", "term")
         .agg(
             # Among several, one whose grade is missing could be the worst: then the worst is not known, unless death.
             pl.when(pl.col("grade").is_null().any() & (pl.col("grade").max().fill_null(0) < 5))
@@ -58,18 +60,28 @@ def derive_worst_event(
             pl.len().cast(pl.Int64).alias("episodes"),
         )
     )
-    return (
-        timeline.subjects.select("subject", "first_dose")
-        .join(reviewed.with_columns(pl.lit(True).alias("reviewed")), on="subject", how="left", maintain_order="left")
-        .join(happened, on="subject", how="left", maintain_order="left")
-        .with_columns((pl.col("reviewed") & pl.col("episodes").is_null()).fill_null(False).alias("absent"))
-        .select(
-            "subject",
-            pl.when("absent").then(0).otherwise(pl.col("grade")).alias(f"{name}_grade"),
-            pl.col("first").alias(f"{name}_day"),
-            pl.when("absent").then(0).otherwise(pl.col("episodes")).alias(f"{name}_episodes"),
-        )
+    seen = reviewed.with_columns(pl.lit(True).alias("reviewed"))
+    worst = (
+        timeline.subjects.lazy().select("subject").join(seen.lazy(), on="subject", how="left", maintain_order="left")
     )
+    for term, name in names.items():
+        absent = (pl.col("reviewed") & pl.col(f"{name}_episodes").is_null()).fill_null(False)
+        of_term = happened.lazy().filter(pl.col("term") == term)
+        worst = worst.join(
+            of_term.select(
+                "subject",
+                pl.col("grade").alias(f"{name}_grade"),
+                pl.col("first").alias(f"{name}_day"),
+                pl.col("episodes").alias(f"{name}_episodes"),
+            ),
+            on="subject",
+            how="left",
+            maintain_order="left",
+        ).with_columns(
+            pl.when(absent).then(0).otherwise(pl.col(f"{name}_{what}")).alias(f"{name}_{what}")
+            for what in ("grade", "episodes")
+        )
+    return worst.drop("reviewed").collect()
 
 
 def derive_deaths(tables: Tables, timeline: Timeline) -> pl.DataFrame:

@@ -55,11 +55,14 @@ def derive_series(findings: pl.DataFrame, timeline: Timeline, tests: Sequence[st
         said = lines["text"].gather(silent).str.to_lowercase().replace_strict({"yes": 1.0, "no": 0.0}, default=None)
         value = value.scatter(silent, said)
     row_days = timeline.rows(lines["subject"]).cast(pl.Int64).to_numpy() * SPAN + lines["day"].to_numpy() + ORIGIN
-    code = lines["test"].cast(pl.Enum(tests)).to_physical().to_numpy()
+    test_of = lines["test"] if isinstance(lines["test"].dtype, pl.Enum) else lines["test"].cast(pl.Enum(tests))
+    assert isinstance(test_of.dtype, pl.Enum)
+    numbers = {test: number for number, test in enumerate(test_of.dtype.categories)}
+    code = test_of.to_physical().to_numpy()
     there, values = value.is_not_null().to_numpy(), value.to_numpy()
     found = {}
-    for number, test in enumerate(tests):
-        at = np.flatnonzero((code == number) & there)
+    for test in tests:
+        at = np.flatnonzero((code == numbers[test]) & there)
         order = at[np.argsort(row_days[at], kind="stable")]
         found[test] = Series(row_days[order], values[order])
     return found

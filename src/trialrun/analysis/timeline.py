@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -22,7 +23,7 @@ SPAN = 2**32  # a subject's row and a day in one number
 _END_OF_STUDY = ("study discontinued", "death", "completed")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Timeline:
     """The days of all subjects.
 
@@ -36,13 +37,17 @@ class Timeline:
     doses: pl.DataFrame
     cycles: pl.DataFrame
 
+    @cached_property
+    def _numbered(self) -> bool:
+        """Whether subjects are categories whose number is their row."""
+        people = self.subjects["subject"]
+        return isinstance(people.dtype, pl.Enum) and people.to_physical().to_list() == list(range(people.len()))
+
     def rows(self, who: pl.Series) -> pl.Series:
         """The row in `subjects` of each of these subjects; null where there is none."""
         people = self.subjects["subject"]
-        if isinstance(who.dtype, pl.Enum) and who.dtype == people.dtype:
-            numbers = people.to_physical()
-            if (numbers == pl.int_range(people.len(), eager=True)).all():
-                return who.to_physical()
+        if self._numbered and who.dtype == people.dtype:
+            return who.to_physical()
         place = pl.DataFrame({"who": people}).with_row_index("row")
         return who.to_frame("who").join(place, on="who", how="left", maintain_order="left")["row"]
 

@@ -8,17 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import polars as pl
 
 from trialrun.criteria.lysis_clinical import add_clinical_lysis
-from trialrun.criteria.lysis_values import FOUR, Population, abnormal_values, values_in_windows, window_frame
+from trialrun.criteria.lysis_values import FOUR, IntArray, Population, judge_values, values_in_windows, window_frame
 from trialrun.criteria.tables import select
+from trialrun.criteria.truth import FALSE, TRUE, UNKNOWN, Numbers
 
 CAIRO_BISHOP = "Cairo-Bishop-2004"
 HOWARD = "Howard-2011"
 DEFINITIONS = (CAIRO_BISHOP, HOWARD)
 
-_NONE = pl.lit([], dtype=pl.List(pl.String))
+_LABORATORY = (
+    *("window", "subject", "kind", "start_day", "definition", "ltls", "ltls_day"),
+    *("met", "measured", "criteria", "unmeasured", "without_baseline"),
+)
 
 
 def derive_tumor_lysis(
@@ -45,7 +50,8 @@ def derive_tumor_lysis(
     Sources: Cairo MS, Bishop M. Br J Haematol 2004;127:3-11. Howard SC et al. N Engl J Med 2011;364:1844-54.
     """
     plan = scan_tumor_lysis(labs, starts, events=events, definitions=definitions, population=population)
-    return plan.sort("window", "definition").collect()
+    columns = [*_LABORATORY, "ctls", "ctls_day", "ctls_grade", "events"]
+    return plan.select(columns).sort("window", "definition").collect()
 
 
 def scan_tumor_lysis(
@@ -59,7 +65,9 @@ def scan_tumor_lysis(
     """As `derive_tumor_lysis`, in no order, and worked out only for the columns that are asked of it."""
     windows = window_frame(starts, population)
     inside = values_in_windows(labs, windows)
-    laboratory = pl.concat([_laboratory(inside.lazy(), windows.lazy(), name) for name in definitions])
+    laboratory = pl.concat(
+        [_laboratory(inside, windows, name).lazy().with_columns(_in_words()) for name in definitions]
+    )
     return add_clinical_lysis(laboratory, windows, labs, events, definitions)
 
 
@@ -76,8 +84,8 @@ def find_lysis_values(
     potassium, phosphate, calcium), item, day, value, unit, baseline (last value on or before the start; null when there
     is none), baseline_day, past_bound, past_change (both Boolean, null when not decidable), abnormal.
     """
-    inside = values_in_windows(labs, window_frame(starts, population)).lazy()
-    found = pl.concat([abnormal_values(inside, name) for name in definitions]).select(
+    inside = values_in_windows(labs, window_frame(starts, population))
+    return pl.concat([_judged(inside, name) for name in definitions]).select(
         "window",
         "definition",
         "parameter",
@@ -91,75 +99,84 @@ def find_lysis_values(
         "past_change",
         "abnormal",
     )
-    return found.collect()
 
 
-def _laboratory(inside: pl.LazyFrame, windows: pl.LazyFrame, definition: str) -> pl.LazyFrame:
-    """Laboratory tumour lysis by one definition, one row for each window."""
-    found = abnormal_values(inside, definition)
-    is_abnormal = pl.col("abnormal").fill_null(False)
-    tests = found.group_by("window", "parameter").agg(
-        # a value that cannot be placed (a child's uric acid without a limit) was not measured for this purpose
-        assessed=(pl.col("past_bound").is_not_null() | is_abnormal).any(),
-        day=pl.when(is_abnormal).then("day").min(),
-        undecided=(pl.col("past_change").is_null() & ~pl.col("past_bound").fill_null(True)).any(),
+def _judged(inside: pl.DataFrame, definition: str) -> pl.DataFrame:
+    """The values that the definition speaks of, in the order of time."""
+    verdicts = judge_values(inside, definition)
+    said = {"past_bound": verdicts.past_bound, "past_change": verdicts.past_change, "abnormal": verdicts.abnormal}
+    return (
+        inside[verdicts.at]
+        .with_columns(
+            pl.lit(definition).alias("definition"),
+            *(pl.Series(name, truth == TRUE).set(pl.Series(truth == UNKNOWN), None) for name, truth in said.items()),
+        )
+        .sort("day", maintain_order=True)
     )
-    met = pl.col("day").is_not_null()
-    name = pl.col("parameter").cast(pl.String)
-    counts = tests.group_by("window").agg(
-        measured=pl.col("assessed").sum().cast(pl.Int8),
-        met=met.sum().cast(pl.Int8),
-        criteria=name.filter(met).sort(),
-        second_day=pl.col("day").sort(nulls_last=True).slice(1, 1).first(),
-        without_baseline=name.filter(pl.col("undecided") & ~met).sort(),
-        assessed=name.filter("assessed"),
-    )
+
+
+def _laboratory(inside: pl.DataFrame, windows: pl.DataFrame, definition: str) -> pl.DataFrame:
+    """Laboratory tumour lysis by one definition, one row for each window; `NAME_met`, `NAME_assessed` and
+    `NAME_without_baseline` say it of each of the four."""
+    verdicts = judge_values(inside, definition)
+    shape = (windows.height, len(FOUR))
+    window = inside["window"].to_numpy()[verdicts.at].astype(np.int64)
+    parameter = inside["parameter"].to_physical().to_numpy()[verdicts.at]
+    abnormal = np.flatnonzero(verdicts.abnormal == TRUE)
+    assessed, undecided = np.zeros(shape, dtype=np.bool_), np.zeros(shape, dtype=np.bool_)
+    # a value that cannot be placed (a child's uric acid without a limit) was not measured for this purpose
+    placed = (verdicts.past_bound != UNKNOWN) | (verdicts.abnormal == TRUE)
+    assessed[window[placed], parameter[placed]] = True
+    open_ = (verdicts.past_change == UNKNOWN) & (verdicts.past_bound == FALSE)
+    undecided[window[open_], parameter[open_]] = True
+    window, parameter = window[abnormal], parameter[abnormal]
+    day = inside["day"].to_numpy()[verdicts.at[abnormal]]
+    first = np.full(shape, np.inf)
+    np.minimum.at(first, (window, parameter), day)
+    met, measured = np.isfinite(first), assessed.sum(axis=1)
     numbers = {row.item: int(row.bound or 0) for row in select("tumor_lysis", definition, "number")}
     within = [row.bound for row in select("tumor_lysis", definition, "window") if row.item == "within"]
     if within:
-        pairs = _pairs(found.filter(is_abnormal), within[0] or 0.0)
-        counts = counts.join(pairs, on="window", how="left")
-        day = pl.col("pair_day")
+        lysis_day = _pairs(window, parameter, day, within[0] or 0.0, windows.height)
     else:
-        day = pl.when(pl.col("met") >= numbers["met"]).then("second_day")
-    enough = pl.col("measured") >= numbers["measured"]
-    return (
-        windows.select("window", "subject", "kind", "start_day", definition=pl.lit(definition))
-        .join(counts, on="window", how="left")
-        .with_columns(
-            pl.col("measured", "met").fill_null(0),
-            pl.col("criteria", "without_baseline", "assessed").fill_null(_NONE),
-            ltls_day=day,
-        )
-        .with_columns(
-            ltls=pl.when(pl.col("ltls_day").is_not_null()).then(True).when(enough).then(False),
-            unmeasured=pl.lit(list(FOUR), dtype=pl.List(pl.String)).list.set_difference("assessed").list.sort(),
-        )
-        .select(
-            "window",
-            "subject",
-            "kind",
-            "start_day",
-            "definition",
-            "ltls",
-            "ltls_day",
-            "met",
-            "measured",
-            "criteria",
-            "unmeasured",
-            "without_baseline",
-        )
+        lysis_day = np.where(met.sum(axis=1) >= numbers["met"], np.sort(first, axis=1)[:, 1], np.inf)
+    enough = pl.Series(measured >= numbers["measured"])
+    flags = {"met": met, "assessed": assessed, "without_baseline": undecided & ~met}
+    ltls_day = pl.Series(np.where(np.isinf(lysis_day), np.nan, lysis_day)).fill_nan(None)
+    return windows.select("window", "subject", "kind", "start_day").with_columns(
+        pl.lit(definition).alias("definition"),
+        pl.when(ltls_day.is_not_null()).then(True).when(enough).then(False).alias("ltls"),
+        ltls_day.alias("ltls_day"),
+        pl.Series("met", met.sum(axis=1).astype(np.int8)),
+        pl.Series("measured", measured.astype(np.int8)),
+        *(pl.Series(f"{name}_{what}", flag[:, i]) for what, flag in flags.items() for i, name in enumerate(FOUR)),
     )
 
 
-def _pairs(abnormal: pl.LazyFrame, within: float) -> pl.LazyFrame:
-    """The first day on which two different parameters were past their bounds within so many days (strictly less).
+def _in_words() -> list[pl.Expr]:
+    """Which of the four are meant, by name."""
+
+    def named(what: str, *, is_so: bool = True) -> pl.Expr:
+        names = (pl.when(pl.col(f"{name}_{what}") == is_so).then(pl.lit(name)) for name in FOUR)
+        return pl.concat_list(names).list.drop_nulls()
+
+    return [
+        named("met").alias("criteria"),
+        named("assessed", is_so=False).alias("unmeasured"),
+        named("without_baseline").alias("without_baseline"),
+    ]
+
+
+def _pairs(window: IntArray, parameter: IntArray, day: Numbers, within: float, windows: int) -> Numbers:
+    """The first day (windows,) on which two different parameters were past their bounds within so many days (strictly
+    less); infinite where there is none.
 
     In order of time two such values of different parameters always have a neighbouring pair that differs and is no
     further apart, so looking at neighbours is enough.
     """
-    same = pl.col("window") == pl.col("window").shift()
-    other = pl.col("parameter") != pl.col("parameter").shift()
-    near = pl.col("day") - pl.col("day").shift() < within
-    ordered = abnormal.select("window", "day", pl.col("parameter").to_physical()).sort("window", "day", "parameter")
-    return ordered.filter(same & other & near).group_by("window").agg(pair_day=pl.col("day").min())
+    order = np.lexsort((parameter, day, window))
+    window, parameter, day = window[order], parameter[order], day[order]
+    pair = (window[1:] == window[:-1]) & (parameter[1:] != parameter[:-1]) & (day[1:] - day[:-1] < within)
+    found = np.full(windows, np.inf)
+    np.minimum.at(found, window[1:][pair], day[1:][pair])
+    return found
