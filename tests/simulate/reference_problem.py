@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
 
-from trialrun.simulate.model.compiled import Advance
+from trialrun.simulate.model.compiled import Kernel
 from trialrun.simulate.model.generate import LANES
 from trialrun.simulate.model.module import Drug, Model, Module
 
@@ -125,18 +125,19 @@ SPANS = ((DOSE, ON), (0.0, CYCLE - ON)) * (DAYS // CYCLE)  # dose and how many d
 AT_ONCE = 512  # patients whose states of a span stay in the cache
 
 
-def run_days(advance: Advance, patients: dict[str, FloatArray], dose: float = DOSE) -> FloatArray:
+def run_days(kernel: Kernel, patients: dict[str, FloatArray], dose: float = DOSE) -> FloatArray:
     """Outputs at the end of each day, (n, DAYS, 5)."""
     n, row = patients["ka"].size, {name: i for i, name in enumerate(MODEL.states)}
     found = np.empty((n, DAYS, 5))
     for first in range(0, n, AT_ONCE):
         some = {name: column[first : first + AT_ONCE] for name, column in patients.items()}
         states, constants, inputs = arrays_of(some)
+        numbers = kernel.prepare(constants)
         volume, out, day = some["v"], found[first : first + AT_ONCE], 0
         for given, days in SPANS:
             inputs[:] = dose * given / DOSE
             ends = np.empty((len(states), days, len(row), LANES))
-            if advance(states, constants, inputs, days, ends) < 0:
+            if kernel.advance(states, numbers, inputs, days, ends) < 0:
                 raise ArithmeticError(f"one of days {day} to {day + days - 1} cannot be solved")
 
             def column(name: str, ends: FloatArray = ends) -> FloatArray:
@@ -151,12 +152,13 @@ def run_days(advance: Advance, patients: dict[str, FloatArray], dose: float = DO
     return found
 
 
-def run_spans(advance: Advance, patients: dict[str, FloatArray]) -> FloatArray:
+def run_spans(kernel: Kernel, patients: dict[str, FloatArray]) -> FloatArray:
     """The same days with nothing looked at in between; the states at the end, (blocks, states, LANES)."""
     states, constants, inputs = arrays_of(patients)
+    numbers = kernel.prepare(constants)
     for dose, days in SPANS:
         inputs[:] = dose
-        if advance(states, constants, inputs, days) < 0:
+        if kernel.advance(states, numbers, inputs, days) < 0:
             raise ArithmeticError("a day cannot be solved")
     return states
 

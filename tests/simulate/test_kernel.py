@@ -28,7 +28,7 @@ MODEL = find_model("lenalidomide-cll", {}, balances=True)
 STATES, CONSTANTS, INPUTS = MODEL.states, MODEL.constants, MODEL.inputs
 N_INPUTS = len(INPUTS)
 ROW = {name: i for i, name in enumerate(STATES)}
-advance = compile_model(MODEL)
+KERNEL = compile_model(MODEL)
 # Below these a relative error means nothing: ng/mL at the effect site, inflammation of which a flare of grade 1 has
 # about 0.2, and 10^7 leukaemic cells of the usual 10^12.
 FLOOR = {"potassium_stored": 0.1, "effect": 1e-2, "inflammation": 1e-3, "blood": 1e-2, "tissue": 1e-2, "marrow": 1e-2}
@@ -48,13 +48,13 @@ def out_of_blocks(blocks: FloatArray, n: int) -> FloatArray:
 def run_days(states: FloatArray, constants: FloatArray, inputs: list[dict[str, float]]) -> FloatArray:
     """States at the end of each day, (days, rows, n), everyone with the same inputs."""
     n = states.shape[1]
-    blocks, fixed = in_blocks(states), in_blocks(constants)
+    blocks, numbers = in_blocks(states), KERNEL.prepare(in_blocks(constants))
     kept = []
     for today in inputs:
         given = np.zeros((len(blocks), N_INPUTS, LANES))
         for i, name in enumerate(INPUTS):
             given[:, i, :] = today[name.removesuffix("_given")]
-        assert advance(blocks, fixed, given, 1) >= 0
+        assert KERNEL.advance(blocks, numbers, given, 1) >= 0
         kept.append(out_of_blocks(blocks, n).copy())
     return np.array(kept)
 
@@ -276,9 +276,10 @@ def test_a_neighbour_who_needs_finer_steps_changes_nothing(some: VirtualSubjects
     states = some.states[:, :2].copy()
     states[ROW["dying"], 1] = 500.0
     states[ROW["inflammation"], 1] = 5.0
-    assert advance(in_blocks(states), in_blocks(constants), np.zeros((1, N_INPUTS, LANES)), 1) > 0
+    nothing = np.zeros((1, N_INPUTS, LANES))
+    assert KERNEL.advance(in_blocks(states), KERNEL.prepare(in_blocks(constants)), nothing, 1) > 0
     calm = in_blocks(states[:, :1])
-    assert advance(calm, in_blocks(constants[:, :1]), np.zeros((1, N_INPUTS, LANES)), 1) == 0
+    assert KERNEL.advance(calm, KERNEL.prepare(in_blocks(constants[:, :1])), nothing, 1) == 0
     both = run_days(states, constants, [day()])
     assert np.array_equal(both[0, :, 0], out_of_blocks(calm, 1)[:, 0])
 
@@ -306,7 +307,8 @@ def _apply(text: str, x: FloatArray) -> FloatArray:
     model = Model("arithmetic", (Module("one", "", constants=("x",), states={"y": "0"}, restart={"y": text}),))
     states, constants = np.zeros((-(-x.size // LANES), 1, LANES)), np.ones((-(-x.size // LANES), 1, LANES))
     constants.reshape(-1)[: x.size] = x
-    assert compile_model(model)(states, constants, np.zeros((len(states), 1, LANES)), 1) >= 0
+    kernel = compile_model(model)
+    assert kernel.advance(states, kernel.prepare(constants), np.zeros((len(states), 1, LANES)), 1) >= 0
     return states.reshape(-1)[: x.size]
 
 

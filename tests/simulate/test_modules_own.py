@@ -202,7 +202,8 @@ def test_a_module_sees_only_what_stands_above_it() -> None:
 
 def test_exponential_growth_is_exact_to_the_order_of_the_method() -> None:
     states, constants, inputs = np.ones((1, 1, 16)), np.full((1, 1, 16), 0.3), np.zeros((1, 1, 16))
-    assert compile_model(Model("mine", (GOOD,)))(states, constants, inputs, 10) == 0
+    kernel = compile_model(Model("mine", (GOOD,)))
+    assert kernel.advance(states, kernel.prepare(constants), inputs, 10) == 0
     np.testing.assert_allclose(states, np.exp(3.0), rtol=1e-7)
 
 
@@ -230,7 +231,8 @@ def test_two_drugs_with_the_same_numbers_go_the_same_way() -> None:
     constants = np.stack([np.full((1, 16), 8.0), np.full((1, 16), 1.5)], axis=1)
     inputs[:, model.inputs.index("dose_a")] = 3.0
     inputs[:, model.inputs.index("dose_b")] = np.where(np.arange(16) < 8, 3.0, 0.0)
-    assert compile_model(model)(states, constants, inputs, 5) >= 0
+    kernel = compile_model(model)
+    assert kernel.advance(states, kernel.prepare(constants), inputs, 5) >= 0
     at = {name: states[0, row] for row, name in enumerate(model.states)}
     for one, other in (("blood_a", "blood_b"), ("auc_a", "auc_b"), ("first", "second")):
         assert (at[one] > 0).all()

@@ -62,35 +62,36 @@ def test_a_marrow_that_is_ablated_is_solved_by_smaller_steps() -> None:
 
 def test_days_one_by_one_and_whole_spans_end_in_the_same_bits() -> None:
     patients = draw_patients(21, 3)
-    advance = compile_model(MODEL)
+    kernel = compile_model(MODEL)
     states, constants, inputs = arrays_of(patients)
-    kept = []
+    numbers, kept = kernel.prepare(constants), []
     for dose, days in SPANS:
         inputs[:] = dose
         for _ in range(days):
-            assert advance(states, constants, inputs, 1) >= 0
+            assert kernel.advance(states, numbers, inputs, 1) >= 0
             kept.append(states.copy())
-    assert run_spans(advance, patients).tobytes() == states.tobytes()
+    assert run_spans(kernel, patients).tobytes() == states.tobytes()
     circ = np.array(kept)[:, :, MODEL.states.index("circ")].reshape(DAYS, -1)[:, :21].T
-    assert run_days(advance, patients)[:, :, 1].tobytes() == circ.tobytes()
+    assert run_days(kernel, patients)[:, :, 1].tobytes() == circ.tobytes()
 
 
 @pytest.mark.parametrize("model", [MODEL, find_model("lenalidomide-cll", {}), find_model("venetoclax-cll", {})])
 def test_every_statement_works_on_vectors_and_calls_no_library(model: Model) -> None:
     """One scalar call of a power would cost many times its own time without a word."""
     text = write_ir(generate(model), 4)
-    statements, advance = text.split('@"advance"')
-    assert statements.count("fmul contract nsz <4 x double>") > 200
-    assert not re.search(r"f(add|sub|mul|div) (contract |nsz )*double", statements)
+    statements, calls = text.split('@"prepare"')
+    assert len(re.findall(r"fmul contract nsz <(4 x double|8 x float)>", statements)) > 200
+    assert not re.search(r"f(add|sub|mul|div) (contract |nsz )*(double|float)", statements)
     assert not re.search(r"\bcall\b", statements)
-    assert re.findall(r"call void @\"?(\w+)", advance)
-    assert set(re.findall(r"call \w+ @\"?(\w+)", advance)) <= set(generate(model).functions)
+    assert re.findall(r"call void @\"?(\w+)", calls)
+    assert set(re.findall(r"call \w+ @\"?(\w+)", calls)) <= set(generate(model).functions)
 
 
 def test_room_for_the_ends_of_days_must_fit() -> None:
     states, constants, inputs = arrays_of(draw_patients(3, 3))
+    kernel = compile_model(MODEL)
     with pytest.raises(ValueError, match="C-contiguous"):
-        compile_model(MODEL)(states, constants, inputs, 7, np.empty((1, 6, len(MODEL.states), LANES)))
+        kernel.advance(states, kernel.prepare(constants), inputs, 7, np.empty((1, 6, len(MODEL.states), LANES)))
 
 
 @pytest.mark.parametrize("rtol", [1e-6])

@@ -40,12 +40,12 @@ class Biology:
     def __init__(self, subjects: VirtualSubjects, threads: int = 1) -> None:
         self.n = subjects.index.size
         self._model = subjects.model
-        self._advance_blocks = compile_model(self._model)
+        self._kernel = compile_model(self._model)
         self._row = {name: row for row, name in enumerate(self._model.states)}
         self._threads = threads
         self._blocks = -(-self.n // LANES)
         self._states = self._in_blocks(subjects.states)
-        self._constants = self._in_blocks(subjects.constants)
+        self._numbers = self._kernel.prepare(self._in_blocks(subjects.constants))
         self._inputs = np.zeros((self._blocks, len(self._model.inputs), LANES))
         self._index = subjects.index
 
@@ -109,4 +109,4 @@ class Biology:
                 )
 
     def _advance(self, part: slice) -> int:
-        return self._advance_blocks(self._states[part], self._constants[part], self._inputs[part], 1)
+        return self._kernel.advance(self._states[part], self._numbers[part], self._inputs[part], 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,67 +17,58 @@ from trialrun.simulate.model.native import write_ir
 
 FloatArray = NDArray[np.float64]
 # What turns a model into IR: a kernel of an older version is not used.
-_WRITERS = ("native.py", "generate.py", "exact_drug.py", "runge_kutta.py", "statements.py")
+_WRITERS = ("native.py", "vectors.py", "generate.py", "exact_drug.py", "runge_kutta.py", "statements.py")
 
 
-class Advance(Protocol):
-    """The compiled function of a model: see compile_model."""
+class Kernel:
+    """The compiled equations of a model: see compile_model."""
 
-    def __call__(
-        self,
-        states: FloatArray,
-        constants: FloatArray,
-        inputs: FloatArray,
-        days: int,
-        ends: FloatArray | None = None,
-        /,
+    def __init__(self, model: Model) -> None:
+        self.program = generate(model)
+        self._library = _library(self.program)  # keeps the code in memory
+        pointer, whole = ctypes.c_void_p, ctypes.c_int64
+        prepare, advance = (self._library.get_function_address(name) for name in ("prepare", "advance"))
+        self._prepare = ctypes.CFUNCTYPE(None, pointer, pointer, whole)(prepare)
+        self._advance = ctypes.CFUNCTYPE(whole, pointer, pointer, pointer, whole, whole, pointer)(advance)
+
+    def prepare(self, constants: FloatArray) -> FloatArray:
+        """The numbers of subjects, from their `constants` (blocks, constants, LANES): these, and what follows from them alone.
+        For `advance`, (blocks, numbers, LANES)."""
+        blocks = constants.shape[0]
+        _check(constants, (blocks, self.program.constants, LANES))
+        numbers = np.empty((blocks, self.program.numbers, LANES))
+        self._prepare(constants.ctypes.data, numbers.ctypes.data, blocks)
+        return numbers
+
+    def advance(
+        self, states: FloatArray, numbers: FloatArray, inputs: FloatArray, days: int, ends: FloatArray | None = None
     ) -> int:
-        """Move all blocks on by whole days."""
-        ...
+        """Move blocks of subjects on by whole days with the same inputs each day, in place.
+
+        `states` (blocks, states, LANES), `numbers` as `prepare` made them, `inputs` (blocks, inputs, LANES) in the order of the
+        model, C-contiguous. Returns how often a day's steps were doubled at most, or -b - 1 where a day of block b cannot be
+        solved. `ends` (blocks, days, states, LANES), if given, is filled with the states at the end of each day.
+        Memory: one working array, whatever the number of blocks. Other threads run meanwhile.
+        """
+        blocks, program = states.shape[0], self.program
+        _check(states, (blocks, program.states, LANES))
+        _check(numbers, (blocks, program.numbers, LANES))
+        _check(inputs, (blocks, program.inputs, LANES))
+        if ends is not None:
+            _check(ends, (blocks, days, program.states, LANES))
+        arrays = (states.ctypes.data, numbers.ctypes.data, inputs.ctypes.data)
+        return int(self._advance(*arrays, blocks, days, None if ends is None else ends.ctypes.data))
 
 
-def compile_model(model: Model) -> Advance:
-    """The compiled `advance` of a model. The first use on a machine takes some seconds, later ones load it from disk.
-
-    `advance(states, constants, inputs, days[, ends])` moves blocks of subjects on by whole days with the same inputs each day, in
-    place: `states` (blocks, states, LANES), `constants` (blocks, constants, LANES), `inputs` (blocks, inputs, LANES) in the
-    order of the model, C-contiguous. It returns how often a day's steps were doubled at most, or -b - 1 where a day of block
-    b cannot be solved. `ends` (blocks, days, states, LANES), if given, is filled with the states at the end of each day.
-    Memory: one working array, whatever the number of blocks. Other threads run meanwhile.
-    """
-    return _compiled(model)
+def _check(array: FloatArray, shape: tuple[int, ...]) -> None:
+    if array.shape != shape or array.dtype != np.float64 or not array.flags.c_contiguous:
+        raise ValueError(f"expected a C-contiguous float64 array of shape {shape}: {array.shape}, {array.dtype}")
 
 
 @cache
-def _compiled(model: Model) -> Advance:
-    program = generate(model)
-    library = _library(program)
-    address = library.get_function_address("advance")
-    pointer, whole = ctypes.c_void_p, ctypes.c_int64
-    call = ctypes.CFUNCTYPE(whole, pointer, pointer, pointer, whole, whole, pointer)(address)
-    shapes: list[tuple[int, ...]] = [(program.states, LANES), (program.constants, LANES), (program.inputs, LANES)]
-
-    def advance(
-        states: FloatArray,
-        constants: FloatArray,
-        inputs: FloatArray,
-        days: int,
-        ends: FloatArray | None = None,
-        /,
-    ) -> int:
-        given = list(zip((states, constants, inputs), shapes, strict=True))
-        if ends is not None:
-            given.append((ends, (days, *shapes[0])))
-        for array, shape in given:
-            if array.shape != (states.shape[0], *shape) or array.dtype != np.float64 or not array.flags.c_contiguous:
-                raise ValueError(
-                    f"expected a C-contiguous float64 array of shape ({states.shape[0]}, {shape}): {array.shape}"
-                )
-        _ = library  # keeps the code in memory
-        kept = None if ends is None else ends.ctypes.data
-        return int(call(states.ctypes.data, constants.ctypes.data, inputs.ctypes.data, states.shape[0], days, kept))
-
-    return advance
+def compile_model(model: Model) -> Kernel:
+    """The kernel of a model. The first use on a machine takes some seconds, later ones load it from disk."""
+    return Kernel(model)
 
 
 def _library(program: Program) -> Any:

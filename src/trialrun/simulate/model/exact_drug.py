@@ -50,12 +50,18 @@ def _points(size: int) -> list[str]:
     return [f"{size}p{i}" for i in range(len(rule_of(size == 0)[0]))]
 
 
-def drug_rows(drug: Drug, sizes: int) -> list[str]:
+def fall_rows(drug: Drug, sizes: int, parts: Sequence[str]) -> list[str]:
+    """Rows of the rates of these exponentials, and of what they fall to."""
     own = drug.states[1]
     points = [point for size in range(sizes) for point in (*_points(size), f"{size}end")]
-    falls = [f"@fall_{own}_{part}_{point}" for part in _PARTS for point in points]
+    return [name for part in parts for name in (f"@rate_{own}_{part}", *(f"@fall_{own}_{part}_{at}" for at in points))]
+
+
+def share_rows(drug: Drug) -> list[str]:
+    """Rows of the shares of the exponentials, and what came in."""
+    own = drug.states[1]
     shares = [f"@{kind}_{own}_{part}" for kind in ("blood", "effect") for part in _PARTS]
-    return [*falls, *shares, *(f"@rate_{own}_{part}" for part in _PARTS), f"@scale_{own}", f"@entry_{own}"]
+    return [*shares, f"@scale_{own}", f"@entry_{own}"]
 
 
 def parts_of(drug: Drug) -> tuple[str, ...]:
@@ -128,10 +134,12 @@ def drug_signals(drug: Drug, rows: Rows, names: Mapping[str, str], size: int) ->
     for name in drug.fast:
         yield f"{name}_0 = {name}_1 = {name}_2 = 0.0"
     for i, point in enumerate(_points(size)):
-        fall = {part: rows[f"@fall_{own}_{part}_{point}"] for part in parts_of(drug)}
+        fall = {part: rows.exact(f"@fall_{own}_{part}_{point}") for part in parts_of(drug)}
         for name, kind, parts in (("concentration", "blood", _PARTS[:2]), ("effect_site", "effect", _PARTS)):
             if name in asked:
-                yield f"{name} = " + " + ".join(f"{rows[f'@{kind}_{own}_{part}']} * {fall[part]}" for part in parts)
+                # exponentials of nearly equal rates cancel
+                sums = " + ".join(f"{rows.exact(f'@{kind}_{own}_{part}')} * {fall[part]}" for part in parts)
+                yield f"{name} = working({sums})"
         for name, text in drug.fast.items():
             yield f"value = {Expression({**names, 'concentration': 'concentration', 'effect_site': 'effect_site'})(text)}"
             for node in NODES:
@@ -144,8 +152,8 @@ def drug_advance(drug: Drug, rows: Rows, size: int) -> Iterator[str]:
     own = drug.states[1]
     for kind, parts in (("blood", _PARTS[:2]), ("effect", _PARTS if "site" in parts_of(drug) else ())):
         for part in parts:
-            row = rows[f"@{kind}_{own}_{part}"]
-            yield f"{row} = {row} * {rows[f'@fall_{own}_{part}_{size}end']}"
+            row = rows.exact(f"@{kind}_{own}_{part}")
+            yield f"{row} = {row} * {rows.exact(f'@fall_{own}_{part}_{size}end')}"
 
 
 def drug_end(drug: Drug, rows: Rows) -> Iterator[str]:

@@ -16,9 +16,10 @@ from trialrun.simulate.model.exact_drug import (
     drug_begin,
     drug_end,
     drug_falls,
-    drug_rows,
     drug_signals,
+    fall_rows,
     rates_of,
+    share_rows,
 )
 from trialrun.simulate.model.module import Drug, Model, Module, names_in
 from trialrun.simulate.model.runge_kutta import EXPONENTIAL, exponential, guess, step_end, step_middle
@@ -33,13 +34,22 @@ class Program:
     Each function is a list of statements `name = expression` or `w[row + l] = expression`; all lanes do the same. `h` is the
     length of a step in days; for `begin` it is 1 over the parts that each step of the grid is cut into. `give` runs once a
     day, `fixed` before the first day and whenever `h` has changed, `begin` before a day's first step, `end` after its last;
-    `steps` holds each step of the grid, its length and the names of the functions that it calls in order.
+    `steps` holds each step of the grid, its length and the names of the functions that it calls in order. What `fixed`
+    writes stands behind the constants, `numbers` rows with them.
+
+    With `single` the functions of the steps work on a copy in single precision of the first `stepped` rows, made after
+    `begin`; before `end` states and errors come back, those of drugs apart, which come first and stay where they are.
+    `d[row + l]` is a row in double precision also in these functions, `working(x)` brings x to theirs.
     """
 
     rows: int
+    stepped: int
+    drug_states: int
+    single: bool
     states: int
     constants_at: int
     constants: int
+    numbers: int
     inputs_at: int
     inputs: int
     errors_at: int
@@ -51,7 +61,8 @@ class Program:
     def text(self) -> str:
         """Everything, as text: what the kernel is named by."""
         parts = [f"{name}:\n" + "\n".join(lines) for name, lines in self.functions.items()]
-        plain = (self.rows, self.states, self.constants_at, self.constants, self.inputs_at, self.inputs, self.errors_at)
+        rows = (self.rows, self.stepped, self.states, self.drug_states, self.inputs_at, self.inputs, self.errors_at)
+        plain = (*rows, self.constants_at, self.constants, self.numbers, self.single)
         return "\n".join((*parts, repr((*plain, self.steps, self.doublings))))
 
 
@@ -68,20 +79,35 @@ class _Writer:
         self.rows.add(*model.states)
         self.n_states = len(model.states)
         self.fixed = self._fixed_names()
-        self.constants_at = self.rows.add(*model.constants)
         self.inputs_at = self.rows.add(*model.inputs)
-        self.rows.add(*(name for module in model.modules for name in module.daily))
+        daily = [name for module in model.modules for name in module.daily]
+        self.rows.add(*(name for name in daily if name not in self.fixed))
         fast = [name for module in model.modules if module.drug for name in module.drug.fast]
         signals = [name for module in model.modules for name in module.signals]
         self.noded = (*fast, *signals, *self._read_below())
-        self.rows.add(*(f"{name}@{node}" for name in (*fast, *signals, *self._read_below()) for node in NODES))
-        for module in model.modules:
-            if module.drug:
-                self.rows.add(*drug_rows(module.drug, len(self.sizes)))
-        for module in model.modules:
-            parts = [f"{part}{size}" for size in range(len(self.sizes)) for part in EXPONENTIAL]
-            self.rows.add(*(f"{name}@{part}" for name in module.decay for part in parts))
+        self.rows.add(*(f"{name}@{node}" for name in self.noded for node in NODES))
+        self.rows.add(*self._decay_rows(fixed=False))
         self.errors_at = self.rows.add("@error")
+        self.constants_at = self.rows.add(*model.constants)
+        self.rows.add(*(name for name in daily if name in self.fixed), *self._decay_rows(fixed=True))
+        self.stepped = self.rows.size
+        drugs = [module.drug for module in model.modules if module.drug]
+        for drug in drugs:
+            self.rows.add(*fall_rows(drug, len(self.sizes), self._known_parts(drug)))
+        self.numbers = self.rows.size - self.constants_at
+        for drug in drugs:
+            known = self._known_parts(drug)
+            others = [part for part in rates_of(drug) if part not in known]
+            self.rows.add(*fall_rows(drug, len(self.sizes), others), *share_rows(drug))
+
+    def _decay_rows(self, fixed: bool) -> list[str]:
+        parts = [f"{part}{size}" for size in range(len(self.sizes)) for part in EXPONENTIAL]
+        falls = [item for module in self.model.modules for item in module.decay.items()]
+        return [f"{name}@{part}" for name, text in falls if self._is_fixed(text) is fixed for part in parts]
+
+    def _known_parts(self, drug: Drug) -> list[str]:
+        """The exponentials of a drug that are the same on every day."""
+        return [part for part, texts in rates_of(drug).items() if self._is_fixed(*texts)]
 
     def _read_below(self) -> list[str]:
         """States that a later module uses: they are kept at the nodes."""
@@ -124,9 +150,13 @@ class _Writer:
         model = self.model
         return Program(
             rows=self.rows.size // LANES,
+            stepped=self.stepped // LANES,
+            drug_states=sum(len(module.drug.states) for module in model.modules if module.drug),
+            single=model.single,
             states=self.n_states,
             constants_at=self.constants_at // LANES,
             constants=len(model.constants),
+            numbers=self.numbers // LANES,
             inputs_at=self.inputs_at // LANES,
             inputs=len(model.inputs),
             errors_at=self.errors_at // LANES,
@@ -161,8 +191,7 @@ class _Writer:
                         yield from exponential(self.rows, name, write(text), size, length)
         for module in self.model.modules:
             if module.drug:
-                rates = rates_of(module.drug)
-                known = [part for part, texts in rates.items() if self._is_fixed(*texts)]
+                known = self._known_parts(module.drug)
                 yield from drug_falls(module.drug, self.rows, write, self.sizes, known, fixed)
 
     def _begin(self) -> Iterator[str]:

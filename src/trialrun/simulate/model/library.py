@@ -52,6 +52,7 @@ def lenalidomide_cll(
             KIDNEY,
         ),
         balances=balances,
+        single=not balances,  # running totals are held against what is left to 1e-6
         floors=_FLOORS,
     )
 
@@ -72,6 +73,7 @@ def venetoclax_cll(balances: bool = False) -> Model:
             KIDNEY,
         ),
         balances=balances,
+        single=not balances,  # running totals are held against what is left to 1e-6
         grid=_DIRECT_GRID,
         floors=_FLOORS,
     )

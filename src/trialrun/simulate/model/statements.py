@@ -57,6 +57,10 @@ class Rows:
     def __getitem__(self, name: str) -> str:
         return f"w[{self.at[name]} + l]"
 
+    def exact(self, name: str) -> str:
+        """The row in double precision, whatever that of the function."""
+        return f"d[{self.at[name]} + l]"
+
     @property
     def size(self) -> int:
         """Length of the working array."""
