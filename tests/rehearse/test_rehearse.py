@@ -22,9 +22,9 @@ from trialrun.rehearse import Request, Where, read_rehearsal, rehearse
 from trialrun.rehearse import run as rehearse_run
 from trialrun.rehearse.plan import name_program
 from trialrun.rehearse.run import cut_evenly, make_chunk, simulate_chunk
-from trialrun.rehearse.work import pack
 from trialrun.simulate.ensemble import assign_sets, read_ensemble
 from trialrun.vocab.problems import TrialrunError
+from trialrun.workers import pack
 
 
 def _same(found: dict[str, bytes], expected: dict[str, bytes]) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import active_children
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -17,10 +19,10 @@ from typing import Any
 import pytest
 
 from rehearse.tasks import always_die, slow_square, square, square_or_die
+from trialrun import workers as rehearse_work
 from trialrun.rehearse import Where
-from trialrun.rehearse import work as rehearse_work
-from trialrun.rehearse.work import AHEAD, pack, suggest_workers, unpack, work_off
-from trialrun.vocab.problems import TrialrunError
+from trialrun.vocab.problems import Problem, TrialrunError
+from trialrun.workers import AHEAD, pack, start_early, suggest_workers, unpack, work_off
 
 PLACES = [Where(2), Where(2, dask=True)]
 IDS = ["processes", "dask"]
@@ -140,3 +142,41 @@ def test_what_is_packed_comes_back_and_mappings_stay_read_only() -> None:
     back = unpack(pack({"numbers": MappingProxyType({"a": (1, 2.5)})}))
     assert back == {"numbers": {"a": (1, 2.5)}}
     assert type(back["numbers"]) is MappingProxyType
+
+
+def test_processes_that_started_early_do_the_work(tmp_path: Path) -> None:
+    with start_early(2, "trialrun.workers") as started:
+        assert started is not None
+        done = []
+        found = list(
+            work_off(
+                Where(2), square, [(number, str(tmp_path)) for number in range(20)], started, lambda: done.append(1)
+            )
+        )
+    assert sorted(found) == [number**2 for number in range(20)]
+    assert done == [1]  # while the others worked, and once
+
+
+def test_processes_that_started_early_are_lost_like_any(tmp_path: Path) -> None:
+    calls = [(number, str(tmp_path), 7) for number in range(60)]
+    with start_early(2, "trialrun.workers") as started:
+        assert sorted(work_off(Where(2), square_or_die, calls, started)) == [number**2 for number in range(60)]
+
+
+def test_one_worker_needs_no_early_start() -> None:
+    with start_early(1, "trialrun.workers") as started:
+        assert started is None
+
+
+def _start_and_fail(seen: list[Any]) -> None:
+    others = set(active_children())
+    with start_early(2, "rehearse.slow_to_load"):
+        seen += set(active_children()) - others
+        raise TrialrunError(Problem("no-file", "no such file", "x", "y"))
+
+
+def test_nobody_waits_for_processes_whose_work_cannot_be_read() -> None:
+    seen: list[Any] = []
+    with pytest.raises(TrialrunError, match="no such file"):
+        _start_and_fail(seen)
+    assert [child.exitcode for child in seen] == [-signal.SIGTERM] * 2

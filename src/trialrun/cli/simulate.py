@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
@@ -14,7 +14,11 @@ from trialrun.cli.output import Format, print_json, print_rows
 from trialrun.vocab.problems import Problem, TrialrunError
 
 if TYPE_CHECKING:
+    from concurrent.futures import ProcessPoolExecutor
+
     from trialrun.analysis.rows import Row
+    from trialrun.rehearse import Rehearsal
+    from trialrun.workers import Where
 
 
 class Place(StrEnum):
@@ -190,23 +194,34 @@ def _rehearse(
     settings: _Settings,
     form: Format,
 ) -> None:
+    from trialrun.workers import Where, start_early, suggest_workers
+
+    workers = settings.workers or suggest_workers(subjects * (trials or 1) * len(named) * cycles)
+    where = Where(workers, settings.on is Place.dask, settings.scheduler)
+    with start_early(1 if where.dask else workers, "trialrun.rehearse.run") as started:
+        from trialrun.rehearse import Request, read_rehearsal
+
+        people = None if population is None else str(population)
+        plan = read_rehearsal(Request(tuple(named), people, subjects, trials, seed, cycles, ensemble))
+        rows = _conduct(plan, out, subjects * (trials or 1), where, settings, started)
+    _print(rows, form, out)
+
+
+def _conduct(
+    plan: Rehearsal, out: Path, asked: int, where: Where, settings: _Settings, started: ProcessPoolExecutor | None
+) -> list[Row]:
+    """Rehearse under a progress bar."""
     from rich.console import Console
     from rich.progress import Progress
 
-    from trialrun.rehearse import Request, Where, read_rehearsal, rehearse, suggest_workers
+    from trialrun.rehearse import rehearse
 
-    people = None if population is None else str(population)
-    request = Request(tuple(named), people, subjects, trials, seed, cycles, ensemble)
-    where = Where(settings.workers or 1, settings.on is Place.dask, settings.scheduler)
-    plan = read_rehearsal(request)
-    if settings.workers is None:
-        where = replace(where, workers=suggest_workers(plan.total * len(plan.arms) * plan.cycles))
-    if plan.total != subjects * (trials or 1):
-        typer.echo(f"{subjects:,} subjects are rounded up to {plan.trials:,} trials of {plan.subjects}", err=True)
+    if plan.total != asked:
+        typer.echo(f"{asked:,} subjects are rounded up to {plan.trials:,} trials of {plan.subjects}", err=True)
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("virtual subjects", total=plan.total * len(plan.arms))
-        rows = rehearse(
+        return rehearse(
             plan,
             out,
             date.today(),
@@ -215,8 +230,8 @@ def _rehearse(
             where=where,
             resume=settings.resume,
             keep_record=settings.keep is Kept.record,
+            started=started,
         )
-    _print(rows, form, out)
 
 
 def _print(rows: list[Row], form: Format, out: Path) -> None:

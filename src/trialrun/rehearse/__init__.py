@@ -3,7 +3,7 @@
 from trialrun.rehearse.plan import Arm, Rehearsal, Request, read_rehearsal
 from trialrun.rehearse.run import make_chunk, rehearse, simulate_chunk
 from trialrun.rehearse.subjects import conduct_subjects, derive_subject_outcomes
-from trialrun.rehearse.work import Where, suggest_workers
+from trialrun.workers import Where, suggest_workers
 
 __all__ = [
     "Arm",

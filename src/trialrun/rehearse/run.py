@@ -10,7 +10,10 @@ import io
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from datetime import date
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,8 +28,8 @@ from trialrun.rehearse.lean import cut_tables
 from trialrun.rehearse.parts import PARTS, Parts, cannot_write, open_parts, refuse_another
 from trialrun.rehearse.plan import Rehearsal, Request, name_program, read_rehearsal
 from trialrun.rehearse.subjects import conduct_subjects
-from trialrun.rehearse.work import Where, pack, unpack, work_off
 from trialrun.vocab.problems import Location, Problem, TrialrunError
+from trialrun.workers import Where, pack, unpack, work_off
 
 if TYPE_CHECKING:
     from trialrun.analysis.rows import Row
@@ -46,6 +49,7 @@ def rehearse(
     where: Where | None = None,
     resume: bool = False,
     keep_record: bool = True,
+    started: ProcessPoolExecutor | None = None,
 ) -> list[Row]:
     """Simulate every arm, write the run directory `out` and its summary, and return the summary.
 
@@ -53,6 +57,7 @@ def rehearse(
     differs where they are of another request. `chunk` subjects are made at once; None cuts so that every worker has work, and
     resuming may cut otherwise. `progress` is told the number of subjects after each chunk. `made_on` is
     written to run.json and nowhere else. Without `keep_record` only outcomes are kept: some hundred bytes a subject.
+    Processes that were `started` early are used where there are several workers.
     """
     plan = read_rehearsal(request) if isinstance(request, Request) else request
     infos = [plan.info(arm) for arm in range(len(plan.arms))]
@@ -64,7 +69,7 @@ def rehearse(
     else:
         _make_way(out, infos, resume)
         parts = open_parts(out / PARTS, about, resume)
-        _fill(parts, plan, infos, size, tell, where, keep_record)
+        _fill(parts, plan, infos, size, tell, where, keep_record, started)
         for info in infos:
             targets = {"outcomes": out / info.folder / "outcomes.parquet"}
             if keep_record:
@@ -97,6 +102,7 @@ def _fill(
     tell: Callable[[int], None],
     where: Where,
     keep_record: bool,
+    started: ProcessPoolExecutor | None,
 ) -> None:
     """Make the chunks that are missing."""
     packed, calls = pack((plan, name_program())), []
@@ -104,7 +110,9 @@ def _fill(
         missing = list(parts.missing(info.folder, plan.total, chunk))
         tell(plan.total - sum(n for _, n in missing))
         calls += [(packed, arm, first, n, keep_record) for first, n in missing]
-    for arm, first, n, tables in work_off(where, make_chunk, calls):
+    # what the summary needs takes a second to load: as much as is gained by not waiting with it
+    load = partial(import_module, "trialrun.analysis.summary")
+    for arm, first, n, tables in work_off(where, make_chunk, calls, started, load):
         parts.keep(infos[arm].folder, first, n, tables)
         tell(n)
 

@@ -153,15 +153,16 @@ class Happenings:
         hurt = np.zeros(dose.size, dtype=np.bool_)
         for item in events:
             hurt[item.rows[item.grade >= 3.0]] = True
-        hurt &= draw_uniform(seed, "conduct.stop_after_event", self._index, day) < p["stop_after_event"]
-        taking = dose > 0.0
-        hazard = p["intolerance_rate"] * (dose / p["intolerance_dose"])
-        unwell = taking & (draw_uniform(seed, "conduct.intolerance", self._index, day) < -np.expm1(-hazard))
+        asked = np.flatnonzero(self.here & hurt)
+        luck = draw_uniform(seed, "conduct.stop_after_event", self._index[asked], day)
+        stopped = asked[luck < p["stop_after_event"][asked]]
+        hurt[:] = False
+        hurt[stopped] = True
+        taking = np.flatnonzero(self.here & (dose > 0.0) & ~hurt)
+        hazard = p["intolerance_rate"][taking] * (dose[taking] / p["intolerance_dose"][taking])
+        unwell = taking[draw_uniform(seed, "conduct.intolerance", self._index[taking], day) < -np.expm1(-hazard)]
         ended = []
-        for rows, reason in (
-            (np.flatnonzero(self.here & hurt), "physician decision"),
-            (np.flatnonzero(self.here & unwell & ~hurt), "withdrawal by subject"),
-        ):
+        for rows, reason in ((stopped, "physician decision"), (unwell, "withdrawal by subject")):
             if rows.size:
                 ended.append(Ended("treatment discontinued", reason, rows, np.full(rows.size, float(day))))
         return ended

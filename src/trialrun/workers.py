@@ -12,7 +12,8 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from multiprocessing import get_context
+from importlib import import_module
+from multiprocessing import active_children, get_context
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -74,11 +75,17 @@ def unpack(packed: bytes) -> Any:
     return pickle.loads(packed)
 
 
-def work_off(where: Where, task: Callable[..., Result], calls: Sequence[Call]) -> Iterator[Result]:
+def work_off(
+    where: Where,
+    task: Callable[..., Result],
+    calls: Sequence[Call],
+    started: ProcessPoolExecutor | None = None,
+    meanwhile: Callable[[], object] | None = None,
+) -> Iterator[Result]:
     """Results of `task(*call)` for every call, in the order in which they finish. A call must not depend on another.
 
     A worker that is lost costs the calls that it was at: they are done again. Lost again and again, the run ends with a
-    TrialrunError.
+    TrialrunError. Processes that were `started` before are used first; this one does `meanwhile` when they have work.
     """
     if where.dask:
         yield from _on_dask(where, task, calls)
@@ -86,19 +93,51 @@ def work_off(where: Where, task: Callable[..., Result], calls: Sequence[Call]) -
         for call in calls:
             yield task(*call)
     else:
-        yield from _in_processes(min(where.workers, len(calls)), task, calls)
+        yield from _in_processes(min(where.workers, len(calls)), task, calls, started, meanwhile)
 
 
-def _in_processes(workers: int, task: Callable[..., Result], calls: Sequence[Call]) -> Iterator[Result]:
+@contextmanager
+def start_early(workers: int, module: str) -> Iterator[ProcessPoolExecutor | None]:
+    """Processes that load a module while their work is still being read, for `work_off`; none for less than two.
+
+    Where the reading fails they are ended at once: nobody waits for them.
+    """
+    if workers < 2:
+        yield None
+        return
+    others = set(active_children())
+    pool = _start(workers, module)
+    children = set(active_children()) - others
+    try:
+        yield pool
+    except BaseException:
+        for child in children:
+            child.terminate()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _in_processes(
+    workers: int,
+    task: Callable[..., Result],
+    calls: Sequence[Call],
+    started: ProcessPoolExecutor | None,
+    meanwhile: Callable[[], object] | None,
+) -> Iterator[Result]:
     left, losses = list(reversed(calls)), 0
     while left:
-        with _pool(workers) as pool:
+        with started or _start(workers, task.__module__) as pool:
+            started = None
             running: dict[Future[Result], Call] = {}
             while (left or running) and losses < MOST_LOSSES:
                 try:
                     while left and len(running) < AHEAD * workers:
                         running[pool.submit(task, *left[-1])] = left[-1]
                         left.pop()
+                    if meanwhile is not None:
+                        meanwhile()
+                        meanwhile = None
                     done, _ = wait(running, return_when=FIRST_COMPLETED)
                     for future in done:
                         result = future.result()
@@ -109,24 +148,31 @@ def _in_processes(workers: int, task: Callable[..., Result], calls: Sequence[Cal
                     losses += 1
                     left += running.values()
                     break
+                except BaseException:
+                    pool.shutdown(wait=False, cancel_futures=True)  # nobody waits for calls that were not begun
+                    raise
         if losses >= MOST_LOSSES:
             raise _lost(f"{losses} processes in a row")
 
 
-@contextmanager
-def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+def _start(workers: int, module: str) -> ProcessPoolExecutor:
     """Fresh processes (threads of this one would not survive a fork), each with one thread of its own for tables."""
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_leave_interrupts)
     before = os.environ.get("POLARS_MAX_THREADS")
     os.environ["POLARS_MAX_THREADS"] = "1"
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_leave_interrupts)
     try:
-        yield pool
+        for _ in range(workers):  # each call starts a process, which has this environment
+            pool.submit(_load, module)
     finally:
-        pool.shutdown(cancel_futures=True)
         if before is None:
             del os.environ["POLARS_MAX_THREADS"]
         else:
             os.environ["POLARS_MAX_THREADS"] = before
+    return pool
+
+
+def _load(module: str) -> None:
+    import_module(module)
 
 
 def _leave_interrupts() -> None:
