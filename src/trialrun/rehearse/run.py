@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from datetime import date
@@ -69,12 +70,22 @@ def rehearse(
     else:
         _make_way(out, infos, resume)
         parts = open_parts(out / PARTS, about, resume)
-        _fill(parts, plan, infos, size, tell, where, keep_record, started)
-        for info in infos:
-            targets = {"outcomes": out / info.folder / "outcomes.parquet"}
-            if keep_record:
-                targets |= {name: out / info.folder / "record" / f"{name}.parquet" for name in TABLES}
-            parts.merge(info.folder, plan.total, targets)
+        packed, calls = pack((plan, name_program())), []
+        for arm, info in enumerate(infos):
+            missing = list(parts.missing(info.folder, plan.total, size))
+            tell(plan.total - sum(n for _, n in missing))
+            calls += [(packed, arm, first, n, keep_record) for first, n in missing]
+        # what the summary needs takes a second to load: as much as is gained by not waiting with it
+        made = work_off(where, make_chunk, calls, started, partial(import_module, "trialrun.analysis.summary"))
+        left = Counter(arm for _, arm, *_ in calls)
+        for arm in (arm for arm in range(len(infos)) if not left[arm]):
+            _merge(parts, infos[arm], out, plan.total, keep_record)
+        for arm, first, n, tables in made:
+            parts.keep(infos[arm].folder, first, n, tables)
+            tell(n)
+            left[arm] -= 1
+            if not left[arm]:  # while others are still at work
+                _merge(parts, infos[arm], out, plan.total, keep_record)
         write_description(plan, infos, about, out, made_on)
         parts.remove()
     # here, because workers read this module as well and need no statistics
@@ -94,27 +105,12 @@ def cut_evenly(total: int, arms: int, workers: int, most: int) -> int:
     return -(-total // pieces)
 
 
-def _fill(
-    parts: Parts,
-    plan: Rehearsal,
-    infos: Sequence[VersionInfo],
-    chunk: int,
-    tell: Callable[[int], None],
-    where: Where,
-    keep_record: bool,
-    started: ProcessPoolExecutor | None,
-) -> None:
-    """Make the chunks that are missing."""
-    packed, calls = pack((plan, name_program())), []
-    for arm, info in enumerate(infos):
-        missing = list(parts.missing(info.folder, plan.total, chunk))
-        tell(plan.total - sum(n for _, n in missing))
-        calls += [(packed, arm, first, n, keep_record) for first, n in missing]
-    # what the summary needs takes a second to load: as much as is gained by not waiting with it
-    load = partial(import_module, "trialrun.analysis.summary")
-    for arm, first, n, tables in work_off(where, make_chunk, calls, started, load):
-        parts.keep(infos[arm].folder, first, n, tables)
-        tell(n)
+def _merge(parts: Parts, info: VersionInfo, out: Path, total: int, keep_record: bool) -> None:
+    """The chunks of an arm to the tables of the run."""
+    targets = {"outcomes": out / info.folder / "outcomes.parquet"}
+    if keep_record:
+        targets |= {name: out / info.folder / "record" / f"{name}.parquet" for name in TABLES}
+    parts.merge(info.folder, total, targets)
 
 
 def make_chunk(
