@@ -9,8 +9,10 @@ import polars as pl
 from trialrun.analysis.definitions import all_outcomes
 from trialrun.analysis.dosing import derive_dose_outcomes
 from trialrun.analysis.lymphocytes import derive_lymphocyte_outcomes, derive_lymphocytes_by_cycle
+from trialrun.analysis.lysis import TESTS as LYSIS_TESTS
 from trialrun.analysis.lysis import derive_lysis_outcomes
-from trialrun.analysis.response import derive_response
+from trialrun.analysis.response import COUNTS as RESPONSE_COUNTS
+from trialrun.analysis.response import EXAMINATION, SYMPTOMS, derive_response
 from trialrun.analysis.run import Run, VersionInfo, read_tables
 from trialrun.analysis.safety import (
     derive_creatinine,
@@ -29,6 +31,7 @@ EVENTS = {
     "infection": "infection",
 }
 COUNTS = {"neutrophils": "neutropenia", "platelets": "thrombocytopenia"}
+TESTS = frozenset({*LYSIS_TESTS, *EXAMINATION, *RESPONSE_COUNTS, SYMPTOMS, *COUNTS})  # outcomes rest on no other
 
 
 def derive_outcomes(tables: Tables, info: VersionInfo) -> pl.DataFrame:

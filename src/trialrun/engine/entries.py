@@ -151,31 +151,21 @@ def _visit_of(lines: Mapping[str, pl.Series], visits: pl.DataFrame) -> pl.Series
 
 def _exposures(log: Log, plans: Sequence[Plan], which: IntArray) -> pl.DataFrame:
     """Runs of days with the same dose, one line each; planned dosing days without drug are lines with dose 0."""
-    columns: dict[str, list[np.ndarray]] = {"row": [], "day": [], "dose": [], "held": []}
     held_on = dict(log.held)
     nobody = np.zeros(0, dtype=np.int64)
-    for _, observed in log.observed:
-        for item in observed.exposures:
-            columns["row"].append(item.rows)
-            columns["day"].append(np.full(item.rows.shape, item.day))
-            columns["dose"].append(item.dose)
-            columns["held"].append(np.isin(item.rows, held_on.get(item.day, nobody), assume_unique=True))
-    days = _frame(columns, {"row": _WHOLE, "day": _WHOLE, "dose": _REAL, "held": pl.Boolean()}).sort("row", "day")
-    new = (
-        (pl.col("row") != pl.col("row").shift(1))
-        | (pl.col("day") != pl.col("day").shift(1) + 1)
-        | (pl.col("dose") != pl.col("dose").shift(1))
-        | (pl.col("held") != pl.col("held").shift(1))
-    )
-    runs = (
-        days.with_columns(run=new.fill_null(True).cum_sum())
-        .group_by("run", maintain_order=True)
-        .agg(
-            pl.col("row").first(),
-            pl.col("day").first(),
-            pl.col("day").last().alias("end_day"),
-            pl.col("dose", "held").first(),
-        )
+    taken = [item for _, observed in log.observed for item in observed.exposures]
+    row = np.concatenate([nobody, *(item.rows for item in taken)])
+    day = np.repeat(np.array([item.day for item in taken], dtype=np.int64), [item.rows.size for item in taken])
+    dose = np.concatenate([np.zeros(0), *(item.dose for item in taken)])
+    held = [np.isin(item.rows, held_on.get(item.day, nobody), assume_unique=True) for item in taken]
+    order = np.lexsort((day, row))
+    row, day, dose, on_hold = row[order], day[order], dose[order], np.concatenate([nobody == 0, *held])[order]
+    new = np.ones(row.size, dtype=np.bool_)
+    new[1:] = (np.diff(row) != 0) | (np.diff(day) != 1) | (dose[1:] != dose[:-1]) | (on_hold[1:] != on_hold[:-1])
+    first = np.flatnonzero(new)
+    last = np.append(first[1:], row.size) - 1 if first.size else first
+    runs = pl.DataFrame(
+        {"row": row[first], "day": day[first], "end_day": day[last], "dose": dose[first], "held": on_hold[first]}
     )
     drugs = pl.Series([plan.drug for plan in plans])
     units = pl.Series([plan.unit for plan in plans])

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from trialrun.analysis.outcomes import TESTS
 from trialrun.engine.conduct import Log
 from trialrun.engine.decide import Act
 from trialrun.engine.entries import derive_tables
@@ -25,7 +26,7 @@ def derive_read_tables(
     log: Log, plans: Sequence[Plan], which: IntArray, names: pl.Series, start: date
 ) -> dict[str, pl.DataFrame]:
     """As `derive_tables`, but for outcomes: no co-medication, of decisions only those of a day on which someone was stopped,
-    and of findings, which are nearly all lines of a record, only the columns that outcomes are derived from."""
+    and of findings, which are nearly all lines of a record, only the tests and columns that outcomes are derived from."""
     rest = Log(
         observed=[(day, replace(observed, findings=())) for day, observed in log.observed],
         decided=[decisions for decisions in log.decided if (decisions.act == Act.STOP).any()],
@@ -55,7 +56,7 @@ def _findings(log: Log, names: pl.Series, start: date) -> pl.DataFrame:
     """Results by subject and day, those of one day test by test: the order of the record."""
     by_test: dict[str, list[tuple[int, Findings]]] = {}
     for day, observed in log.observed:
-        for item in observed.findings:
+        for item in (item for item in observed.findings if item.test in TESTS):
             by_test.setdefault(item.test, []).append((day, item))
     tests = list(by_test)
     batches = [(number, day, item) for number, test in enumerate(tests) for day, item in by_test[test]]
