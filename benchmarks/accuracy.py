@@ -1,7 +1,7 @@
 """The kernel's largest errors over random subjects of every study, against SciPy on the text of the same equations.
 
 `python benchmarks/accuracy.py [subjects] [days]` (200 subjects, 84 days: some minutes). Relative errors of what rules see
-on every day under the planned doses, before measurement error; the reference is DOP853 at rtol 1e-9. Fails above 1e-4.
+on every day under the planned doses, before measurement error; the reference is DOP853 at rtol 1e-10. Fails above 1e-4.
 """
 
 from __future__ import annotations

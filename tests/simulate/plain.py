@@ -87,7 +87,7 @@ class Plain:
 
 
 def solve_model(
-    model: Model, states: FloatArray, constants: FloatArray, days: Sequence[Mapping[str, float]], rtol: float = 1e-9
+    model: Model, states: FloatArray, constants: FloatArray, days: Sequence[Mapping[str, float]], rtol: float = 1e-10
 ) -> FloatArray:
     """States at the end of each day, (days, states, n)."""
     plain, kept = Plain(model, constants), []
