@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
-from trialrun.rehearse.parts import ROWS, Parts, open_parts
+from trialrun.rehearse.parts import ROWS, Parts, open_parts, write_table
 from trialrun.vocab.problems import TrialrunError
 
 ABOUT = {"seed": "1"}
@@ -21,17 +20,16 @@ def _table(first: int, n: int) -> bytes:
     index = np.arange(first, first + n)
     lines = np.repeat(index, 1 + index % 3)
     value = np.sin(lines.astype(np.float64))
-    table = pl.DataFrame(
-        {
-            "subject": pl.Series([f"S{i:07d}" for i in lines]),
-            "value": pl.Series(np.where(lines % 7 == 0, np.nan, value)).fill_nan(None),
-            "word": pl.Series(["yes", "no", None]).gather((lines % 3).astype(np.uint32)),
-            "yes": pl.Series(lines % 2 == 0),
-        }
+    return write_table(
+        pl.DataFrame(
+            {
+                "subject": pl.Series([f"S{i:07d}" for i in lines]),
+                "value": pl.Series(np.where(lines % 7 == 0, np.nan, value)).fill_nan(None),
+                "word": pl.Series(["yes", "no", None]).gather((lines % 3).astype(np.uint32)),
+                "yes": pl.Series(lines % 2 == 0),
+            }
+        )
     )
-    file = io.BytesIO()
-    table.write_parquet(file)
-    return file.getvalue()
 
 
 def _merged(folder: Path, chunk: int, total: int = N) -> bytes:

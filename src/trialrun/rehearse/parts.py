@@ -6,6 +6,7 @@ when it is complete. Merged files have row groups of one size, so that their byt
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -58,7 +59,7 @@ class Parts:
             at = first + n
 
     def keep(self, arm: str, first: int, n: int, tables: Mapping[str, bytes]) -> None:
-        """Keep a finished chunk: its tables as Parquet, by name. One that is there already stays."""
+        """Keep a finished chunk: its tables by name, as `write_table` makes them. One that is there already stays."""
         folder = self.folder / arm
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -99,12 +100,22 @@ class Parts:
             files = [self.folder / arm / f"{first:012d}-{n}" / f"{name}.parquet" for first, n in chunks]
             path.parent.mkdir(parents=True, exist_ok=True)
             new = path.with_name(f"{path.name}.new")
-            pl.scan_parquet(files).sink_parquet(new, maintain_order=True, row_group_size=ROWS)
+            if len(files) == 1:  # written with the same row groups: the bytes are those of a merge
+                shutil.copyfile(files[0], new)
+            else:
+                pl.scan_parquet(files).sink_parquet(new, maintain_order=True, row_group_size=ROWS)
             os.replace(new, path)
 
     def remove(self) -> None:
         """Remove the chunks: they are merged."""
         shutil.rmtree(self.folder)
+
+
+def write_table(table: pl.DataFrame) -> bytes:
+    """A table of a chunk as a Parquet file."""
+    file = io.BytesIO()
+    table.write_parquet(file, row_group_size=ROWS)
+    return file.getvalue()
 
 
 def name_spec(about: Mapping[str, str]) -> str:

@@ -6,7 +6,6 @@ of processes or on where they run.
 
 from __future__ import annotations
 
-import io
 import json
 import shutil
 from collections import Counter
@@ -26,7 +25,7 @@ from trialrun.analysis.run import VersionInfo, read_run
 from trialrun.record.tables import TABLES
 from trialrun.rehearse.describe import write_description
 from trialrun.rehearse.lean import cut_tables
-from trialrun.rehearse.parts import PARTS, Parts, cannot_write, open_parts, refuse_another
+from trialrun.rehearse.parts import PARTS, Parts, cannot_write, open_parts, refuse_another, write_table
 from trialrun.rehearse.plan import Rehearsal, Request, name_program, read_rehearsal
 from trialrun.rehearse.subjects import conduct_subjects
 from trialrun.vocab.problems import Location, Problem, TrialrunError
@@ -133,12 +132,7 @@ def make_chunk(
         pl.Series("set", [None] * n if sets is None else sets, dtype=pl.Int64),
     )
     kept = {**tables, "outcomes": outcomes} if keep_record else {"outcomes": outcomes}
-    made = {}
-    for name, table in kept.items():
-        file = io.BytesIO()
-        table.write_parquet(file)
-        made[name] = file.getvalue()
-    return arm, first, n, made
+    return arm, first, n, {name: write_table(table) for name, table in kept.items()}
 
 
 def _unpack(packed: bytes) -> tuple[Rehearsal, Mapping[str, str]]:
