@@ -52,7 +52,13 @@ def derive_series(findings: pl.DataFrame, timeline: Timeline, tests: Sequence[st
     value = lines["value"]
     if "text" in columns and value.null_count():
         silent = value.is_null().arg_true()
-        said = lines["text"].gather(silent).str.to_lowercase().replace_strict({"yes": 1.0, "no": 0.0}, default=None)
+        said = (
+            lines["text"]
+            .gather(silent)
+            .cast(pl.String)
+            .str.to_lowercase()
+            .replace_strict({"yes": 1.0, "no": 0.0}, default=None)
+        )
         value = value.scatter(silent, said)
     row_days = timeline.rows(lines["subject"]).cast(pl.Int64).to_numpy() * SPAN + lines["day"].to_numpy() + ORIGIN
     test_of = lines["test"] if isinstance(lines["test"].dtype, pl.Enum) else lines["test"].cast(pl.Enum(tests))

@@ -78,7 +78,7 @@ def _findings(log: Log, names: pl.Series, start: date) -> pl.DataFrame:
             "date": pl.Series((np.datetime64(start) + days).astype("datetime64[D]")),
             "test": pl.Series(tests, dtype=pl.Enum(list(all_tests()))).gather(test),
             "value": pl.Series(np.where(truth, np.nan, value)).fill_nan(None),
-            "text": pl.Series(["no", "yes"]).gather(answer),
+            "text": pl.Series(["no", "yes"], dtype=pl.Enum(["no", "yes"])).gather(answer),
             "low": pl.Series(_column("low", batches)[order]).fill_nan(None),
             "high": pl.Series(_column("high", batches)[order]).fill_nan(None),
         }
