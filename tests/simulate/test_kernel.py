@@ -284,6 +284,24 @@ def test_a_neighbour_who_needs_finer_steps_changes_nothing(some: VirtualSubjects
     assert np.array_equal(both[0, :, 0], out_of_blocks(calm, 1)[:, 0])
 
 
+def test_those_who_need_finer_steps_have_the_same_bits_among_themselves(population: Population) -> None:
+    """Day by day the subjects who need finer steps are put together; a block that keeps them gives the same."""
+    n = 300
+    drawn = draw_subjects(population, 5, np.arange(n))
+    kernel = compile_model(drawn.model)
+    states, numbers = in_blocks(drawn.states), kernel.prepare(in_blocks(drawn.constants))
+    together, late = states.copy(), 0
+    for today in planned_inputs("original", 42):
+        given = np.zeros((len(states), len(drawn.model.inputs), LANES))
+        for i, name in enumerate(drawn.model.inputs):
+            given[:, i, :] = today[name.removesuffix("_given")]
+        finer = kernel.advance(states, numbers, given, 1)
+        assert kernel.advance_day(together, numbers, given) == finer
+        assert np.array_equal(together, states)
+        late += finer > 0
+    assert 2 <= late < 42
+
+
 def test_two_threads_give_the_bits_of_one(some: VirtualSubjects) -> None:
     one, two = Biology(some, threads=1), Biology(some, threads=2)
     for biology in (one, two):
@@ -296,10 +314,11 @@ def test_two_threads_give_the_bits_of_one(some: VirtualSubjects) -> None:
 def test_what_cannot_be_solved_is_said_not_hidden(some: VirtualSubjects) -> None:
     from trialrun.vocab.problems import TrialrunError
 
-    biology = Biology(some)
-    biology._states[0, ROW["blood"], 3] = np.nan
-    with pytest.raises(TrialrunError, match="cannot be solved"):
-        biology.advance_day(np.zeros(24), {})
+    for threads, subject in ((1, 3), (1, 19), (2, 19), (1, 23)):
+        biology = Biology(some, threads)
+        biology._states[subject // LANES, ROW["blood"], subject % LANES] = np.nan
+        with pytest.raises(TrialrunError, match=rf"cannot be solved.*found subject {some.index[subject]}\b"):
+            biology.advance_day(np.full(24, 25.0), {})
 
 
 def _apply(text: str, x: FloatArray) -> FloatArray:

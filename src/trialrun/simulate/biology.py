@@ -98,15 +98,16 @@ class Biology:
                 ends = list(pool.map(self._advance, slices))
         for part, end in zip(slices, ends, strict=True):
             if end < 0:
-                first = (part.start - end - 1) * LANES
+                # the copies that fill the last block are the last subject
+                subject = min(part.start * LANES - end - 1, self.n - 1)
                 raise TrialrunError(
                     Problem(
                         "no-solution",
                         "the equations of a virtual subject cannot be solved for a day",
-                        f"one of the subjects {self._index[first]} to {self._index[min(first + LANES, self.n) - 1]}",
+                        f"subject {self._index[subject]}",
                         "parameters within the range of the population file",
                     )
                 )
 
     def _advance(self, part: slice) -> int:
-        return self._kernel.advance(self._states[part], self._numbers[part], self._inputs[part], 1)
+        return self._kernel.advance_day(self._states[part], self._numbers[part], self._inputs[part])

@@ -16,6 +16,9 @@ from trialrun.simulate.model.module import Model
 from trialrun.simulate.model.native import write_ir
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+Bits = NDArray[np.unsignedinteger[Any]]
+_BITS = np.dtype(f"uint{LANES}")  # one for each lane of a block
 # What turns a model into IR: a kernel of an older version is not used.
 _WRITERS = ("native.py", "vectors.py", "generate.py", "exact_drug.py", "runge_kutta.py", "statements.py")
 
@@ -29,7 +32,8 @@ class Kernel:
         pointer, whole = ctypes.c_void_p, ctypes.c_int64
         prepare, advance = (self._library.get_function_address(name) for name in ("prepare", "advance"))
         self._prepare = ctypes.CFUNCTYPE(None, pointer, pointer, whole)(prepare)
-        self._advance = ctypes.CFUNCTYPE(whole, pointer, pointer, pointer, whole, whole, pointer)(advance)
+        kinds = (pointer, pointer, pointer, whole, whole, pointer, whole, whole, pointer)
+        self._advance = ctypes.CFUNCTYPE(whole, *kinds)(advance)
 
     def prepare(self, constants: FloatArray) -> FloatArray:
         """The numbers of subjects, from their `constants` (blocks, constants, LANES): these, and what follows from them alone.
@@ -51,13 +55,64 @@ class Kernel:
         Memory: one working array, whatever the number of blocks. Other threads run meanwhile.
         """
         blocks, program = states.shape[0], self.program
-        _check(states, (blocks, program.states, LANES))
-        _check(numbers, (blocks, program.numbers, LANES))
-        _check(inputs, (blocks, program.inputs, LANES))
+        self._check_blocks(states, numbers, inputs)
         if ends is not None:
             _check(ends, (blocks, days, program.states, LANES))
+        return self._move(states, numbers, inputs, days, ends, 0, program.doublings, None)
+
+    def advance_day(self, states: FloatArray, numbers: FloatArray, inputs: FloatArray) -> int:
+        """As `advance` by one day, with the same results, and quicker where a few of many subjects need shorter steps: they
+        are put together for them, so that the others of their blocks need not wait.
+
+        Returns how often steps were doubled at most, or -s - 1 where the day of subject s (counted over the blocks) cannot
+        be solved; the states of others are then those of the end of the day.
+        """
+        self._check_blocks(states, numbers, inputs)
+        waiting = np.empty(states.shape[0], dtype=_BITS)
+        self._move(states, numbers, inputs, 1, None, 0, 0, waiting)
+        late = _find_lanes(waiting)
+        if not late.size:
+            return 0
+        full = late[np.minimum(np.arange(-(-late.size // LANES) * LANES), late.size - 1)]
+        own, constant, given = (_gather(array, full) for array in (states, numbers, inputs))
+        waiting = np.empty(own.shape[0], dtype=_BITS)
+        most = self._move(own, constant, given, 1, None, 1, self.program.doublings, waiting)
+        states[late // LANES, :, late % LANES] = own.transpose(0, 2, 1).reshape(full.size, -1)[: late.size]
+        unsolved = _find_lanes(waiting)
+        return -int(late[unsolved[0]]) - 1 if unsolved.size else most
+
+    def _check_blocks(self, states: FloatArray, numbers: FloatArray, inputs: FloatArray) -> None:
+        program = self.program
+        for array, rows in ((states, program.states), (numbers, program.numbers), (inputs, program.inputs)):
+            _check(array, (states.shape[0], rows, LANES))
+
+    def _move(
+        self,
+        states: FloatArray,
+        numbers: FloatArray,
+        inputs: FloatArray,
+        days: int,
+        ends: FloatArray | None,
+        first: int,
+        last: int,
+        waiting: Bits | None,
+    ) -> int:
+        """Days with steps doubled `first` to `last` times; lanes for which that is not enough keep their states, and `waiting`
+        (blocks,), if given, has a bit for each."""
         arrays = (states.ctypes.data, numbers.ctypes.data, inputs.ctypes.data)
-        return int(self._advance(*arrays, blocks, days, None if ends is None else ends.ctypes.data))
+        place, bits = (None if array is None else array.ctypes.data for array in (ends, waiting))
+        return int(self._advance(*arrays, states.shape[0], days, place, first, last, bits))
+
+
+def _find_lanes(bits: Bits) -> IntArray:
+    """The lanes (k,), counted over the blocks, whose bits are set."""
+    return np.flatnonzero((bits[:, None] >> np.arange(LANES, dtype=_BITS)) & 1)
+
+
+def _gather(array: FloatArray, lanes: IntArray) -> FloatArray:
+    """These lanes of an array (blocks, rows, LANES), as many as fill whole blocks, as blocks of their own."""
+    rows = array[lanes // LANES, :, lanes % LANES]
+    return np.ascontiguousarray(rows.reshape(-1, LANES, array.shape[1]).transpose(0, 2, 1))
 
 
 def _check(array: FloatArray, shape: tuple[int, ...]) -> None:

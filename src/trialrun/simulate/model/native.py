@@ -99,8 +99,8 @@ def _row(node: ast.expr) -> tuple[str, int]:
 
 
 def write_ir(program: Program, width: int) -> str:
-    """LLVM IR with `prepare(constants, numbers, blocks)` and `advance(states, numbers, inputs, blocks, days, ends)`: see
-    compiled.py. Vectors have `width` numbers in double precision, twice as many in single; both divide LANES."""
+    """LLVM IR with `prepare(constants, numbers, blocks)` and `advance(states, numbers, inputs, blocks, days, ends, first, last,
+    waiting)`: see compiled.py. Vectors have `width` numbers in double precision, twice as many in single; both divide LANES."""
     module = ir.Module(name="kernel")
     stepping = {name for _, names in program.steps for name in names}
     functions = {
@@ -206,12 +206,12 @@ def _prepare(module: Any, program: Program, functions: Mapping[str, Any]) -> Non
 
 def _advance(module: Any, program: Program, functions: Mapping[str, Any]) -> None:
     """Blocks, days, doublings and steps; a lane's states are kept from the first attempt that it accepts."""
-    kind = ir.FunctionType(_INT, [_POINTER, _POINTER, _POINTER, _INT, _INT, _POINTER])
+    kind = ir.FunctionType(_INT, [_POINTER, _POINTER, _POINTER, _INT, _INT, _POINTER, _INT, _INT, _POINTER])
     function = ir.Function(module, kind, name="advance")
-    states, numbers, inputs, blocks, days, ends = function.args
+    states, numbers, inputs, blocks, days, ends, first, last, waiting = function.args
     b = ir.IRBuilder(function.append_basic_block())
     r = _Rows(b)
-    wanted = b.icmp_unsigned("!=", b.ptrtoint(ends, _INT), ir.Constant(_INT, 0))
+    wanted, told = (b.icmp_unsigned("!=", b.ptrtoint(place, _INT), ir.Constant(_INT, 0)) for place in (ends, waiting))
     lanes = ir.IntType(LANES)  # a bit for each lane
 
     work, start = r.room(program.rows), r.room(program.states)
@@ -241,9 +241,9 @@ def _advance(module: Any, program: Program, functions: Mapping[str, Any]) -> Non
             call("give", work, ir.Constant(_DOUBLE, 0.0))
             r.copy(start, work, program.states)
             b.store(ir.Constant(lanes, -1), left)
-            b.store(whole(1), steps)
-            with _loop(b, whole(program.doublings + 1)) as doubling, b.if_then(waits()):
-                count = b.load(steps, typ=_INT)
+            b.store(b.shl(whole(1), first), steps)
+            with _loop(b, b.add(b.sub(last, first), whole(1))) as attempt, b.if_then(waits()):
+                doubling, count = b.add(first, attempt), b.load(steps, typ=_INT)
                 part = b.fdiv(ir.Constant(_DOUBLE, 1.0), b.sitofp(count, _DOUBLE))
                 with b.if_then(b.fcmp_unordered("!=", b.load(fixed_for, typ=_DOUBLE), part)):
                     with b.if_else(b.fcmp_ordered("==", part, ir.Constant(_DOUBLE, 1.0))) as (whole_steps, parts):
@@ -276,6 +276,8 @@ def _advance(module: Any, program: Program, functions: Mapping[str, Any]) -> Non
                 b.store(b.select(deeper, doubling, b.load(most, typ=_INT)), most)
                 with b.if_then(waits()):
                     r.copy(work, start, program.states)
+            with b.if_then(told):
+                b.store(b.load(left, typ=lanes), b.gep(waiting, [block], inbounds=True, source_etype=lanes))
             first_bad = b.and_(waits(), b.icmp_signed("==", b.load(bad, typ=_INT), whole(0)))
             b.store(b.select(first_bad, b.sub(whole(-1), block), b.load(bad, typ=_INT)), bad)
             r.copy(work, own, program.states)
