@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from trialrun.analysis.definitions import all_outcomes
 from trialrun.plan.calendar import Plan, plan_version
 from trialrun.protocol import Protocol, read_protocol
+from trialrun.simulate.ensemble import SHIFT
 from trialrun.simulate.population import Population, read_population
 from trialrun.vocab.problems import Problem, TrialrunError
 from trialrun.vocab.yaml_source import YamlSource, read_yaml, validate
@@ -170,7 +171,15 @@ def _check(source: YamlSource, read: CalibrationFile, arms: list[Arm]) -> list[P
                 Problem("impossible-count", "more events than subjects", str(fact.events), str(fact.of), at)
             )
     known = arms[0].population.numbers()
+    fitted = sorted({name for arm in arms for name, shift in arm.population.shift.items() if shift.fitted})
     for name in read.priors:
+        if name.endswith(SHIFT):
+            shifted = name.removesuffix(SHIFT)
+            if shifted not in fitted or shifted not in read.priors:
+                at = source.location(("priors", name))
+                said = "no population of the trials has such a fitted shift, or the number itself has no prior"
+                problems.append(Problem("unknown-number", said, name, ", ".join(fitted) or "none is fitted", at))
+            continue
         number = known.get(name.removesuffix(":spread"))
         if number is None or (name.endswith(":spread") and number.variability is None):
             at = source.location(("priors", name))

@@ -22,10 +22,13 @@ from trialrun.vocab.yaml_source import read_yaml
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
+SHIFT = ":shift"  # after the name of a number: the factor by which a population that extends another shifts it
+
 
 @dataclass(frozen=True, slots=True)
 class Ensemble:
-    """`names` (P,) numbers as `section.name` or `section.name:spread`; `values` (K, P) their values, units of the population
+    """`names` (P,) numbers as `section.name`, `section.name:spread` (its spread between subjects) or `section.name:shift` (the
+    factor of a shift that is `fitted`); `values` (K, P) their values, units of the population
     file; `weights` (K,) sum to 1; `about` says what it was fitted to, with which seed, population and program."""
 
     names: tuple[str, ...]
@@ -68,6 +71,9 @@ def read_ensemble(file: Path) -> Ensemble:
             _problem("is not one", ", ".join(table.columns), "columns set, weight and section.name", file)
         )
     values, weights = table.select(names).to_numpy().astype(np.float64), table["weight"].to_numpy().astype(np.float64)
+    alone = [name for name in names if name.endswith(SHIFT) and name.removesuffix(SHIFT) not in names]
+    if alone:
+        raise TrialrunError(_problem("shifts a number that it does not hold", ", ".join(alone), "both", file))
     if not np.isfinite(values).all() or not np.isfinite(weights).all() or (weights < 0).any():
         raise TrialrunError(
             _problem("has values that are no numbers", None, "finite values, weights of 0 or more", file)
@@ -120,13 +126,15 @@ def _coprime_near(n: int, part: float) -> int:
 def numbers_for(
     population: Population, ensemble: Ensemble | None, seed: int, trial: IntArray, sets: IntArray | None
 ) -> dict[str, FloatArray]:
-    """The numbers of subjects (n,) that are in these trials (n,) with these parameter sets (n,): the set's values, and on top
-    what differs between trials (`between_trials` of the population: the logarithm by a normal, one draw a trial)."""
+    """The numbers of subjects (n,) that are in these trials (n,) with these parameter sets (n,): the set's values, shifted as
+    the population says, and on top what differs between trials (`between_trials` of the population: the logarithm by a
+    normal, one draw a trial)."""
     numbers: dict[str, FloatArray] = {}
     if ensemble is not None and sets is not None:
-        for column, name in enumerate(ensemble.names):
-            values = ensemble.values[sets, column]
-            numbers[name] = population.shifted(name, values)
+        columns = {name: ensemble.values[sets, column] for column, name in enumerate(ensemble.names)}
+        for name, values in columns.items():
+            if not name.endswith(SHIFT):
+                numbers[name] = population.shifted(name, values, columns.get(name + SHIFT))
     known = population.numbers()
     for name, between in population.between_trials.items():
         base = numbers.get(name, np.full(trial.size, known[name].value))

@@ -102,15 +102,18 @@ _FIELDS: Mapping[type[BaseModel], tuple[str, str, Mapping[str, str]]] = {
     ),
     Shift: (
         "A shift",
-        "One of `factor`, `add` and `value`. It moves the centre of the uncut distribution; its spread stays. "
+        "One of `factor`, `odds`, `add` and `value`. It moves the centre of the uncut distribution; its spread stays. "
         "With an ensemble the shift acts on the value of each parameter set. "
         "A number is shifted once: an extension of an extension cannot shift it again.",
         {
             "factor": "multiplies the number; a spread that is lognormal keeps its `omega`",
+            "odds": "of a share: multiplies p / (1 - p), so that the result is a share again",
             "add": "is added to it, in its unit",
             "value": "replaces it, in its unit, under every parameter set",
             "low": "where the distribution between subjects is cut off from now on; left out: as it was",
             "high": "the same, above",
+            "fitted": "`true`: an ensemble that was [fitted](../calibration.md) to it has a `factor` or `odds` for each "
+            "parameter set, which stands instead of this one",
             "status": "as of a number",
             "source": "as of a number",
             "note": "as of a number",
@@ -200,7 +203,9 @@ MISTAKES = (
     Mistake(
         "wrong-value", "what differs between trials has a spread", "`sd` above 0; leave the entry out for no difference"
     ),
-    Mistake("invalid-value", "a shift takes one of factor, add and value", "one of them"),
+    Mistake("invalid-value", "a shift takes one of factor, odds, add and value", "one of them"),
+    Mistake("invalid-value", "only a factor or odds above 0 can be fitted", "leave `fitted` out"),
+    Mistake("impossible-shift", "... is no share: it has no odds", "`factor` or `add`"),
     Mistake("impossible-shift", "the value must lie between low and high", "`low` and `high` in the shift"),
     Mistake("shifted-twice", "this number was shifted already", "extend the first file, and say the whole change"),
     Mistake(

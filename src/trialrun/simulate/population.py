@@ -131,33 +131,46 @@ class Measurement(BaseModel):
 
 
 class Shift(BaseModel):
-    """How a number of another population differs from the one it extends: by a factor, by a sum, or replaced.
+    """How a number of another population differs from the one it extends: by a factor, by a factor of its odds (a share), by
+    a sum, or replaced.
 
     `low` and `high` move where the distribution between subjects is cut off; without them it is cut off where it was.
+    `fitted`: an ensemble that holds `section.name:shift` has the factor (of the odds) of each parameter set.
     """
 
     model_config = _STRICT
 
     factor: float | None = None
+    odds: float | None = None
     add: float | None = None
     value: float | None = None
     low: float | None = None
     high: float | None = None
+    fitted: bool = False
     status: Status
     source: Sources
     note: str | None = None
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if sum(way is not None for way in (self.factor, self.add, self.value)) != 1:
-            raise ValueError("a shift takes one of factor, add and value")
+        if sum(way is not None for way in (self.factor, self.odds, self.add, self.value)) != 1:
+            raise ValueError("a shift takes one of factor, odds, add and value")
+        if self.odds is not None and self.odds <= 0:
+            raise ValueError("a factor of odds is above 0")
+        if self.fitted and (self.factor or self.odds or 0.0) <= 0:
+            raise ValueError("only a factor or odds above 0 can be fitted")
         return self
 
-    def apply(self, values: FloatArray) -> FloatArray:
-        """The shifted values, shape of `values`."""
+    def apply(self, values: FloatArray, size: FloatArray | None = None) -> FloatArray:
+        """The shifted values, shape of `values`; `size` (the same shape) stands instead of the file's factor (of the odds)."""
         if self.value is not None:
             return np.full_like(values, self.value)
-        return np.asarray(values * (1.0 if self.factor is None else self.factor) + (self.add or 0.0))
+        if self.add is not None:
+            return np.asarray(values + self.add)
+        if self.odds is not None:
+            odds = values / (1.0 - values) * (self.odds if size is None else size)
+            return np.asarray(odds / (1.0 + odds))
+        return np.asarray(values * (self.factor if size is None else size))
 
 
 class Between(BaseModel):
@@ -228,13 +241,14 @@ class Population(BaseModel):
             {f"{section}.{name}": number for section in SECTIONS for name, number in getattr(self, section).items()}
         )
 
-    def shifted(self, name: str, values: FloatArray) -> FloatArray:
+    def shifted(self, name: str, values: FloatArray, size: FloatArray | None = None) -> FloatArray:
         """Values (n,) of a number of the population that this one extends, as they are here: its shift applied.
 
-        `name` is section.name; a spread (section.name:spread) is not shifted.
+        `name` is section.name; a spread (section.name:spread) is not shifted. `size` (n,) is the shift of each parameter set,
+        which counts where the shift is `fitted`.
         """
         shift = self.shift.get(name)
-        return values if shift is None else shift.apply(values)
+        return values if shift is None else shift.apply(values, size if shift.fitted else None)
 
 
 # Sections whose numbers differ between trials at most, not between subjects.
