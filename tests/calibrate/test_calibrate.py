@@ -106,6 +106,11 @@ def test_other_trials_leave_out_what_they_did_not_have(tmp_path: Path) -> None:
         ("without: [hydration, allopurinol]", "without: [insulin]", "no such treatment"),
         ("events: 0, of: 20", "events: 21, of: 20", "more events than subjects"),
         ("sd: 0.4", "sd: 0", "sd above 0"),
+        (
+            "marrow.neutrophil_ec50:",
+            "marrow.neutrophil_ec50:shift:",
+            "no population of the trials has such a fitted shift",
+        ),
     ],
 )
 def test_what_does_not_exist_is_named_with_its_line(tmp_path: Path, old: str, new: str, said: str) -> None:

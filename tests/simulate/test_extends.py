@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from trialrun.simulate.ensemble import Ensemble, numbers_for
 from trialrun.simulate.population import Population, Shift, read_population
 from trialrun.simulate.subjects import draw_subjects
 from trialrun.vocab.problems import Problem, TrialrunError
@@ -81,6 +82,45 @@ def test_values_of_an_ensemble_are_shifted_by_the_same(extended) -> None:  # typ
     assert values == pytest.approx([0.5, 1.0, 2.0])
 
 
+def test_a_share_is_shifted_by_its_odds_and_stays_one(extended, population: Population) -> None:  # type: ignore[no-untyped-def]
+    other = extended("shift: {leukemia.nonresponder: {odds: 3, status: assumed, source: mine}}\n")
+    before = population.numbers()["leukemia.nonresponder"].value
+    after = other.numbers()["leukemia.nonresponder"].value
+    assert after / (1 - after) == pytest.approx(3 * before / (1 - before))
+    assert other.shifted("leukemia.nonresponder", np.array([0.5, 0.9])) == pytest.approx([0.75, 27 / 28])
+
+
+def test_a_fitted_shift_is_that_of_each_parameter_set(extended) -> None:  # type: ignore[no-untyped-def]
+    other = extended(
+        "shift:\n"
+        "  leukemia.effector_kill: {factor: 0.8, fitted: true, status: assumed, source: mine}\n"
+        "  leukemia.nonresponder: {odds: 3, fitted: true, status: assumed, source: mine}\n"
+        "  immune.inflammation_gain: {factor: 0.8, status: assumed, source: mine}\n"
+    )
+    other = other.model_copy(update={"between_trials": {}})
+    names = ("leukemia.effector_kill", "leukemia.nonresponder", "immune.inflammation_gain", "marrow.neutrophil_ec50")
+    values = np.array([[0.01, 0.5, 10.0, 40.0, 0.5, 1.0, 0.5], [0.02, 0.25, 20.0, 50.0, 2.0, 9.0, 0.5]])
+    ensemble = Ensemble((*names, *(f"{name}:shift" for name in names[:3])), values, np.array([0.5, 0.5]), {})
+    found = numbers_for(other, ensemble, 1, np.array([0, 1, 2]), np.array([1, 0, 0]))
+    assert found["leukemia.effector_kill"] == pytest.approx([0.04, 0.005, 0.005])
+    assert found["leukemia.nonresponder"] == pytest.approx([0.75, 0.5, 0.5])
+    assert found["immune.inflammation_gain"] == pytest.approx([16.0, 8.0, 8.0]), "its shift is not said to be fitted"
+    assert not [name for name in found if name.endswith(":shift")]
+    alone = Ensemble(names, values[:, :4], np.array([0.5, 0.5]), {})
+    assert numbers_for(other, alone, 1, np.array([0]), np.array([0]))["leukemia.effector_kill"] == pytest.approx(
+        [0.008]
+    )
+
+
+def test_the_people_that_were_extended_are_not_shifted(population: Population) -> None:
+    ensemble = Ensemble(
+        ("leukemia.effector_kill", "leukemia.effector_kill:shift"), np.array([[0.01, 0.5]]), np.array([1.0]), {}
+    )
+    same = population.model_copy(update={"between_trials": {}})
+    found = numbers_for(same, ensemble, 1, np.array([0]), np.array([0]))
+    assert found["leukemia.effector_kill"] == pytest.approx([0.01])
+
+
 def test_a_shift_reaches_the_subjects(extended, population: Population) -> None:  # type: ignore[no-untyped-def]
     other = extended("shift: {baseline.age: {add: 5, status: assumed, source: mine}}\n")
     index = np.arange(2000)
@@ -146,6 +186,9 @@ def test_an_extension_of_an_extension_keeps_both_shifts(tmp_path: Path, extended
         ("shift:\n  baseline.age: {add: 1, status: assumed, source: yours}\n", "unknown-source", 6),
         ("shift:\n  baseline.age: {add: 60, status: assumed, source: mine}\n", "impossible-shift", 6),
         ("shift:\n  baseline.age: {factor: .nan, status: assumed, source: mine}\n", "invalid-value", 6),
+        ("shift:\n  baseline.age: {odds: 2, status: assumed, source: mine}\n", "impossible-shift", 6),
+        ("shift:\n  leukemia.nonresponder: {odds: 0, status: assumed, source: mine}\n", "invalid-value", 6),
+        ("shift:\n  baseline.age: {add: 1, fitted: true, status: assumed, source: mine}\n", "invalid-value", 6),
         ("between_trials:\n  baseline.agee: {sd: 0.1, status: assumed, source: mine}\n", "unknown-number", 6),
         ("enrolled:\n  neutrophil: {low: 1, unit: 10*9/L, status: assumed, source: mine}\n", "unknown-key", 6),
         ("between_trials:\n  baseline.age: {sd: 0, status: assumed, source: mine}\n", "wrong-value", 6),

@@ -19,7 +19,7 @@ def calibrate(
     sets: Annotated[int, typer.Option("--sets", min=20, help="Parameter sets to ship.")] = 640,
     design: Annotated[int, typer.Option("--design", min=64, help="Parameter sets to learn from.")] = 1024,
     few: Annotated[int, typer.Option("--few", min=10, help="Subjects of each trial for each set to learn from.")] = 40,
-    many: Annotated[int, typer.Option("--many", min=10, help="Subjects of each trial for each set shipped.")] = 100,
+    many: Annotated[int, typer.Option("--many", min=10, help="Subjects of each trial for each set shipped.")] = 200,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Luck: the same seed gives the same sets.")] = 1,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes.")] = 2,
     work: Annotated[

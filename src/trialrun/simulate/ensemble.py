@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from trialrun.simulate.luck import draw_normal
 from trialrun.simulate.population import Population
-from trialrun.simulate.subjects import Numbers
 from trialrun.vocab.problems import Location, Problem, TrialrunError
 from trialrun.vocab.yaml_source import read_yaml
 
@@ -140,8 +139,3 @@ def numbers_for(
         base = numbers.get(name, np.full(trial.size, known[name].value))
         numbers[name] = base * np.exp(between.sd * draw_normal(seed, f"trial.{name}", trial))
     return numbers
-
-
-def as_numbers(ensemble: Ensemble, row: int) -> Numbers:
-    """The values of one set, by name, as arrays of one."""
-    return {name: ensemble.values[row : row + 1, i] for i, name in enumerate(ensemble.names)}

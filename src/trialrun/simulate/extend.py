@@ -68,7 +68,9 @@ def read_extension(source: YamlSource, file: Path) -> Population:
         if shift.odds is not None and not 0.0 < old.value < 1.0:
             at = source.location(("shift", name, "odds"))
             raise TrialrunError(
-                Problem("impossible-shift", f"{name} is no share: it has no odds", f"{old.value:g}", "factor or add", at)
+                Problem(
+                    "impossible-shift", f"{name} is no share: it has no odds", f"{old.value:g}", "factor or add", at
+                )
             )
         value = float(shift.apply(np.array([old.value]))[0])
         new = {"value": value, "status": shift.status, "source": shift.source, "note": shift.note}

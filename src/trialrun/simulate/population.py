@@ -170,6 +170,7 @@ class Shift(BaseModel):
         if self.odds is not None:
             odds = values / (1.0 - values) * (self.odds if size is None else size)
             return np.asarray(odds / (1.0 + odds))
+        assert self.factor is not None
         return np.asarray(values * (self.factor if size is None else size))
 
 
