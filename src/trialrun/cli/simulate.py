@@ -69,7 +69,9 @@ Keep = Annotated[Kept, typer.Option("--keep", help="The whole record, or outcome
 Chunk = Annotated[
     int | None,
     typer.Option(
-        "--chunk", min=1, help="Subjects simulated at once, else 2048 or 4096 at most; no result depends on it."
+        "--chunk",
+        min=1,
+        help="Subjects simulated at once, else 2048, or 8192 with --keep outcomes, at most; no result depends on it.",
     ),
 ]
 Out = Annotated[Path, typer.Option("--out", help="Folder for the record (Parquet), the outcomes and the summary.")]

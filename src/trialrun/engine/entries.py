@@ -36,6 +36,8 @@ def derive_tables(
     return {name: _finish(name, table, names, first_dose) for name, table in tables.items()}
 
 
+LONGEST = 2**20  # days: of one subject all lines come before those of the next
+
 _LETTERS = {
     "visits": "V",
     "findings": "F",
@@ -71,8 +73,27 @@ def _finish(name: str, table: pl.DataFrame, names: pl.Series, first_dose: date |
 
 def _in_order(table: pl.DataFrame) -> pl.DataFrame:
     """The lines by subject and day; those of one day as they came."""
-    order = np.lexsort((table["day"].to_numpy(), table["row"].to_numpy()))
-    return table[order]
+    day = table["day"].to_numpy()
+    # one key sorts in half the time of two
+    key = table["row"].to_numpy() * LONGEST + (day - day.min(initial=0))
+    return table[np.argsort(key, kind="stable")]
+
+
+def order_by_row(batches: Sequence[IntArray]) -> IntArray:
+    """The order (lines,) that puts the lines of all batches by row, those of a row as they come. No row is twice in a batch.
+
+    Counting instead of sorting: batches of one day each are in order but for their rows.
+    """
+    count = np.bincount(np.concatenate([np.zeros(0, dtype=np.int64), *batches]))
+    free = np.cumsum(count) - count
+    order = np.empty(int(count.sum()), dtype=np.int64)
+    begin = 0
+    for rows in batches:
+        at = free[rows]
+        order[at] = np.arange(begin, begin + rows.size)
+        free[rows] = at + 1
+        begin += rows.size
+    return order
 
 
 def _frame(columns: Mapping[str, list[np.ndarray]], types: Mapping[str, pl.DataType]) -> pl.DataFrame:
@@ -153,12 +174,12 @@ def _exposures(log: Log, plans: Sequence[Plan], which: IntArray) -> pl.DataFrame
     """Runs of days with the same dose, one line each; planned dosing days without drug are lines with dose 0."""
     held_on = dict(log.held)
     nobody = np.zeros(0, dtype=np.int64)
-    taken = [item for _, observed in log.observed for item in observed.exposures]
+    taken = sorted((item for _, observed in log.observed for item in observed.exposures), key=lambda item: item.day)
     row = np.concatenate([nobody, *(item.rows for item in taken)])
     day = np.repeat(np.array([item.day for item in taken], dtype=np.int64), [item.rows.size for item in taken])
     dose = np.concatenate([np.zeros(0), *(item.dose for item in taken)])
     held = [np.isin(item.rows, held_on.get(item.day, nobody), assume_unique=True) for item in taken]
-    order = np.lexsort((day, row))
+    order = order_by_row([item.rows for item in taken])
     row, day, dose, on_hold = row[order], day[order], dose[order], np.concatenate([nobody == 0, *held])[order]
     new = np.ones(row.size, dtype=np.bool_)
     new[1:] = (np.diff(row) != 0) | (np.diff(day) != 1) | (dose[1:] != dose[:-1]) | (on_hold[1:] != on_hold[:-1])

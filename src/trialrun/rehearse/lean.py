@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 from trialrun.analysis.outcomes import TESTS
 from trialrun.engine.conduct import Log
 from trialrun.engine.decide import Act
-from trialrun.engine.entries import derive_tables
+from trialrun.engine.entries import derive_tables, order_by_row
 from trialrun.engine.source import Findings
 from trialrun.plan.calendar import Plan
 from trialrun.vocab.tests import all_tests
 
 IntArray = NDArray[np.int64]
-LONGEST = 2**20  # days: of one subject all lines come before those of the next
 
 
 def derive_read_tables(
@@ -54,19 +53,17 @@ def cut_tables(tables: Mapping[str, pl.DataFrame], subjects: int) -> Iterator[di
 
 def _findings(log: Log, names: pl.Series, start: date) -> pl.DataFrame:
     """Results by subject and day, those of one day test by test: the order of the record."""
-    by_test: dict[str, list[tuple[int, Findings]]] = {}
-    for day, observed in log.observed:
-        for item in (item for item in observed.findings if item.test in TESTS):
-            by_test.setdefault(item.test, []).append((day, item))
-    tests = list(by_test)
-    batches = [(number, day, item) for number, test in enumerate(tests) for day, item in by_test[test]]
-    sizes = [item.rows.size for *_, item in batches]
-    rows = np.concatenate([np.zeros(0, dtype=np.int64), *(item.rows for *_, item in batches)])
-    days = np.repeat(np.array([day for _, day, _ in batches], dtype=np.int64), sizes)
-    test = np.repeat(np.array([number for number, *_ in batches], dtype=np.uint32), sizes)
+    seen = [(day, item) for day, observed in log.observed for item in observed.findings if item.test in TESTS]
+    tests = list(dict.fromkeys(item.test for _, item in seen))
+    number = {test: place for place, test in enumerate(tests)}
+    batches = sorted(seen, key=lambda line: (line[0], number[line[1].test]))
+    sizes = [item.rows.size for _, item in batches]
+    rows = np.concatenate([np.zeros(0, dtype=np.int64), *(item.rows for _, item in batches)])
+    days = np.repeat(np.array([day for day, _ in batches], dtype=np.int64), sizes)
+    test = np.repeat(np.array([number[item.test] for _, item in batches], dtype=np.uint32), sizes)
     truth = np.array([all_tests()[name].kind == "truth" for name in tests], dtype=np.bool_)[test]
     value = _column("values", batches)
-    order = np.argsort(rows * LONGEST + days - int(days.min(initial=0)), kind="stable")
+    order = order_by_row([item.rows for _, item in batches])
     # what was not found is no line, nor is an answer that is neither yes nor no
     order = order[np.where(truth, (value == 0) | (value == 1), ~np.isnan(value))[order]]
     rows, days, test, truth, value = rows[order], days[order], test[order], truth[order], value[order]
@@ -85,5 +82,5 @@ def _findings(log: Log, names: pl.Series, start: date) -> pl.DataFrame:
     )
 
 
-def _column(field: str, batches: Sequence[tuple[int, int, Findings]]) -> NDArray[np.float64]:
+def _column(field: str, batches: Sequence[tuple[int, Findings]]) -> NDArray[np.float64]:
     return np.concatenate([np.zeros(0), *(getattr(item, field) for *_, item in batches)])
