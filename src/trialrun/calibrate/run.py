@@ -1,4 +1,4 @@
-"""The stages of a calibration: design, emulator, posterior of the emulator, direct simulation, weights."""
+"""The stages of a calibration: design, emulator, pilot, posterior of the emulator, direct simulation, weights."""
 
 from __future__ import annotations
 
@@ -55,7 +55,10 @@ def calibrate(file: Path, effort: Effort, work: Path, progress: Progress) -> tup
     design: FloatArray = _WIDE * norm.ppf(qmc.Sobol(len(calibration.priors), seed=effort.seed).random(effort.design))
     events, assessed = _simulate(calibration, design, effort.few, effort, folder, "design", progress)
     emulator = _emulate(calibration, design, events, assessed)
-    posterior, chain = _sample(calibration, emulator, effort, progress)
+    pilot, _ = _sample(calibration, emulator, effort, max(8, effort.sets // 10), "first posterior", progress)
+    events, assessed = _simulate(calibration, pilot, effort.many, effort, folder, "pilot", progress)
+    emulator = _recentre(calibration, emulator, pilot, rates(events, assessed))
+    posterior, chain = _sample(calibration, emulator, effort, effort.sets, "posterior", progress)
     events, assessed = _simulate(calibration, posterior, effort.many, effort, folder, "sets", progress)
     weights = _weigh(calibration, emulator, posterior, events, assessed)
     names = tuple(calibration.priors)
@@ -160,6 +163,21 @@ def _emulate(
     return fit_emulator(scores, odds, noise)
 
 
+def _recentre(
+    calibration: Calibration, emulator: Emulator, scores: FloatArray, rate: dict[str, FloatArray]
+) -> Emulator:
+    """The emulator moved by its mean error at a few sets of its posterior (n, P): the design met fewer people, and lies wider."""
+    direct = np.column_stack([to_odds(fact, rate[name]) for name, fact in calibration.facts.items()])
+    coefficients = emulator.coefficients.copy()
+    coefficients[0] += np.mean(direct - emulator.predict(_within(scores)), axis=0)
+    return Emulator(coefficients, emulator.error)
+
+
+def _within(scores: FloatArray) -> FloatArray:
+    """Scores no further out than the design reaches, where the quadratic means something."""
+    return np.clip(scores, -3.5, 3.5)
+
+
 def _emulated(calibration: Calibration, emulator: Emulator, scores: FloatArray) -> FloatArray:
     """Log-likelihood of all facts, (n,), by the emulator; its error makes a rate less well known."""
     odds = emulator.predict(scores)
@@ -173,9 +191,9 @@ def _emulated(calibration: Calibration, emulator: Emulator, scores: FloatArray) 
 
 
 def _sample(
-    calibration: Calibration, emulator: Emulator, effort: Effort, progress: Progress
+    calibration: Calibration, emulator: Emulator, effort: Effort, sets: int, stage: str, progress: Progress
 ) -> tuple[FloatArray, dict[str, Any]]:
-    """Scores (sets, P) from the posterior of the emulator: affine-invariant ensemble sampling (emcee); and how well the
+    """Scores (`sets`, P) from the posterior of the emulator: affine-invariant ensemble sampling (emcee); and how well the
     chain mixed: its lengths in steps, the part of moves that were accepted, shortest and longest autocorrelation time."""
     import emcee  # an extra: only who calibrates needs it
 
@@ -185,18 +203,18 @@ def _sample(
 
     def log_posterior(scores: FloatArray) -> FloatArray:
         near = -0.5 * np.sum(scores**2, axis=1)
-        return np.asarray(near + _emulated(calibration, emulator, np.clip(scores, -3.5, 3.5)))
+        return np.asarray(near + _emulated(calibration, emulator, _within(scores)))
 
     sampler = emcee.EnsembleSampler(walkers, size, log_posterior, vectorize=True)
     sampler.random_state = np.random.RandomState(effort.seed).get_state()
     start = 0.3 * luck.standard_normal((walkers, size))
     for step, _ in enumerate(sampler.sample(start, iterations=burn + keep), start=1):
         if step % 100 == 0:
-            progress("posterior", step, burn + keep)
+            progress(stage, step, burn + keep)
     chain = sampler.get_chain(discard=burn, flat=True)
     if not np.isfinite(chain).all():
         raise TrialrunError(Problem("no-posterior", "the posterior could not be sampled", None, "wider priors"))
-    chosen = luck.choice(len(chain), effort.sets, replace=False)
+    chosen = luck.choice(len(chain), sets, replace=False)
     times = sampler.get_autocorr_time(discard=burn, tol=0)
     mixing = {
         "walkers": walkers,
@@ -220,7 +238,7 @@ def _weigh(
     direct = np.zeros(len(scores))
     for name, fact in calibration.facts.items():
         direct = direct + log_likelihood(fact, rate[name], assessed[name], calibration.overdispersion)
-    logs = direct - _emulated(calibration, emulator, np.clip(scores, -3.5, 3.5))
+    logs = direct - _emulated(calibration, emulator, _within(scores))
     return np.asarray(np.exp(logs - logsumexp(logs)))
 
 
@@ -260,7 +278,7 @@ def _results(
 
     facts = {}
     for i, (name, fact) in enumerate(calibration.facts.items()):
-        odds = emulator.predict(np.clip(scores, -3.5, 3.5))[:, i]
+        odds = emulator.predict(_within(scores))[:, i]
         facts[name] = {
             "events": fact.events,
             "of": fact.of,
