@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from trialrun.calibrate.emulate import Emulator
 from trialrun.calibrate.plan import read_calibration
-from trialrun.calibrate.run import Effort, _name, calibrate
+from trialrun.calibrate.run import Effort, _name, _recentre, calibrate
 from trialrun.simulate.ensemble import read_ensemble
 from trialrun.vocab.problems import TrialrunError
 
@@ -89,6 +90,19 @@ def test_facts_pull_the_numbers_their_way(work: Path, tmp_path: Path) -> None:
         means.append(float(ensemble.weights @ ensemble.values[:, 0]))
         assert results["facts"]["neutropenia"]["published"] == events / 200
     assert means[1] > means[0] + 0.05, "more neutropenia means a larger effect on its precursors"
+
+
+def test_the_emulator_is_moved_by_its_mean_error(tmp_path: Path) -> None:
+    calibration = read_calibration(_file(tmp_path))
+    luck = np.random.default_rng(3)
+    scores = luck.standard_normal((40, 2))
+    emulator = Emulator(luck.standard_normal((6, 2)), np.zeros(2))
+    odds = emulator.predict(scores) + np.array([0.5, -1.0]) + 0.1 * luck.standard_normal((40, 2))
+    direct = {name: 1 / (1 + np.exp(-odds[:, i])) for i, name in enumerate(calibration.facts)}
+    moved = _recentre(calibration, emulator, scores, direct)
+    assert moved.coefficients[0] - emulator.coefficients[0] == pytest.approx([0.5, -1.0], abs=0.05)
+    assert np.mean(odds - moved.predict(scores), axis=0) == pytest.approx([0, 0], abs=1e-9)
+    assert np.array_equal(moved.coefficients[1:], emulator.coefficients[1:])
 
 
 def test_other_trials_leave_out_what_they_did_not_have(tmp_path: Path) -> None:

@@ -204,6 +204,7 @@ MISTAKES = (
         "wrong-value", "what differs between trials has a spread", "`sd` above 0; leave the entry out for no difference"
     ),
     Mistake("invalid-value", "a shift takes one of factor, odds, add and value", "one of them"),
+    Mistake("invalid-value", "a factor of odds is above 0", "a factor above 0; `value` for a share of 0"),
     Mistake("invalid-value", "only a factor or odds above 0 can be fitted", "leave `fitted` out"),
     Mistake("impossible-shift", "... is no share: it has no odds", "`factor` or `add`"),
     Mistake("impossible-shift", "the value must lie between low and high", "`low` and `high` in the shift"),
