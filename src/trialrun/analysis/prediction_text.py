@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from textwrap import wrap
 
 from trialrun.analysis.definitions import Outcome, all_outcomes
@@ -109,8 +110,8 @@ def format_predictions(rows: Sequence[Row], run: Run, width: int, called: Mappin
         head = f"{'':<{_LABEL}}{'rate, %':<{_RATE}}{'large trial':<{_LARGE}}{'trial of n':<{_TRIAL}}sd"
         short = called[info.version]
         lines += ["", info.version if short == info.version else f"{short}: {info.version}", head]
-        for outcome in outcomes:
-            lines += _lines(rows, outcome, info.version, run, width)
+        for group, members in groupby(outcomes, lambda outcome: outcome.group):
+            lines += [group, *(line for outcome in members for line in _lines(rows, outcome, info.version, run, width))]
     return [*lines, *_orders(rows, run, outcomes, width, called)]
 
 
@@ -148,7 +149,7 @@ def _orders(
         if chains:
             ranked = ", then ".join(called[name] for name in (chains[0].category or "").split(", then "))
             said += f"; likeliest order {ranked}: {100 * (chains[0].value or 0.0):.0f} %"
-        lines += wrap(f"{outcome.short}: {said}", width, initial_indent="  ", subsequent_indent="    ")
+        lines += wrap(f"{outcome.label}: {said}", width, initial_indent="  ", subsequent_indent="    ")
     if not lines:
         return []
     head = "Probability of order, 95 % interval Monte Carlo; all pairs and orders are in summary.csv"
