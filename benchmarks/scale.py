@@ -1,6 +1,6 @@
 """Whole rehearsals: subjects a second, processor time, memory, and one worker against two, all in one run.
 
-`python benchmarks/scale.py [subjects] [workers ...]`, by default 16,384 subjects with 1 and with 2 workers. A million subjects
+`python benchmarks/scale.py [subjects] [workers ...]`, by default 65,536 subjects with 1 and with 2 workers. A million subjects
 of 12 cycles: `python benchmarks/scale.py 1000000 2`. Outcomes alone are kept, as one would with so many. A run of more than
 100,000 subjects that was interrupted goes on when the same line is given again; its figures are then those of the rest.
 """
@@ -20,7 +20,7 @@ import psutil
 from trialrun.rehearse import Request, Where, rehearse
 
 ROOT = Path(__file__).resolve().parents[1]
-SUBJECTS = 16_384  # a quarter of them is still two chunks, which two workers share
+SUBJECTS = 65_536  # a quarter of them is still two chunks, which two workers share
 LARGE = 100_000  # above it a run is made once, without the quarter, and goes on when interrupted
 CYCLES = 12
 TRIAL = 25  # subjects of one virtual trial
