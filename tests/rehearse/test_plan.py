@@ -11,7 +11,7 @@ import pytest
 
 from rehearse.tasks import STUDIES
 from trialrun.rehearse import Request, read_rehearsal
-from trialrun.rehearse.describe import find_notices
+from trialrun.rehearse.describe import notices_of
 from trialrun.simulate.ensemble import Ensemble, assign_sets, read_ensemble, write_ensemble
 from trialrun.vocab.problems import TrialrunError
 
@@ -42,10 +42,10 @@ def test_a_group_is_spread_over_small_trials_where_there_is_an_ensemble(request_
 
 
 def test_one_trial_over_an_ensemble_says_that_it_predicts_nothing(request_of: Request) -> None:
-    few = find_notices(read_rehearsal(replace(request_of, subjects=150, trials=None)))
+    few = notices_of(read_rehearsal(replace(request_of, subjects=150, trials=None)))
     assert any(said.startswith("One trial") for said in few)
-    assert not any(said.startswith("One trial") for said in find_notices(read_rehearsal(request_of)))
-    alone = find_notices(read_rehearsal(replace(request_of, subjects=150, trials=None, ensemble=None)))
+    assert not any(said.startswith("One trial") for said in notices_of(read_rehearsal(request_of)))
+    alone = notices_of(read_rehearsal(replace(request_of, subjects=150, trials=None, ensemble=None)))
     assert not any(said.startswith("One trial") for said in alone)
 
 
@@ -113,10 +113,10 @@ def test_people_changed_since_the_sets_were_fitted_are_told(copy: Path) -> None:
     about = {**fitted.ensemble.about, "population_hash": fitted.population.content_hash}
     write_ensemble(replace(fitted.ensemble, about=about), copy / "ensemble.parquet")
     request = replace(_request((str(copy), None)), ensemble="", trials=2)
-    assert find_notices(read_rehearsal(request)) == []
+    assert notices_of(read_rehearsal(request)) == []
     file = copy / "population.yaml"
     file.write_text(file.read_text(encoding="utf-8") + "\n# another number\n", encoding="utf-8")
-    assert any("has changed since" in said for said in find_notices(read_rehearsal(request)))
+    assert any("has changed since" in said for said in notices_of(read_rehearsal(request)))
 
 
 def test_sets_serve_a_second_trial_so_that_both_spreads_can_be_told(tmp_path: Path, request_of: Request) -> None:

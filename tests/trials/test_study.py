@@ -24,6 +24,36 @@ def test_the_ensemble_of_the_population_that_is_extended_is_used(protocol: Proto
     assert read_trial_study(protocol, "original", (), relapsed, None, with_ensemble=False).ensemble is None
 
 
+def test_a_drug_that_the_people_have_no_model_of_is_refused() -> None:
+    from trialrun.protocol import read_protocol
+
+    cll = STUDIES / "lenalidomide-cll"
+    venetoclax = read_protocol(str(STUDIES / "venetoclax-rampup"))
+    with pytest.raises(TrialrunError, match="react to lenalidomide") as caught:
+        read_trial_study(venetoclax, next(iter(venetoclax.versions)), (), cll / "population.yaml", cll / "conduct.yaml")
+    where = caught.value.problems[0].location
+    assert where is not None
+    assert (where.file or "").endswith("protocol.yaml")
+    assert where.line is not None
+
+
+def test_a_seed_of_more_than_64_bits_is_refused(protocol: Protocol) -> None:
+    study = read_trial_study(protocol, "original", (), None, None)
+    with pytest.raises(TrialrunError, match="not a seed"):
+        study.setting(2**64, 1, 2, 1)
+
+
+def test_what_lies_outside_is_told_of_whole_trials_as_well(protocol: Protocol) -> None:
+    assert read_trial_study(protocol, "original", ("amendment-1",), None, None).notices() == []
+    folder = STUDIES / "lenalidomide-25mg"
+    own, shifted = read_trial_study(protocol, "original", (), folder, None).notices()
+    assert "not on its own" in own
+    assert "immune.activation_ec50" in shifted
+    assert "from the parameter sets" in shifted
+    (own,) = read_trial_study(protocol, "original", (), folder, None, with_ensemble=False).notices()
+    assert "not on its own" in own
+
+
 def test_a_folder_names_its_population() -> None:
     found = find_ensemble(STUDIES / "lenalidomide-25mg")
     assert found is not None

@@ -30,12 +30,14 @@ def mechanism(
 
     from trialrun.cli.output import print_json, print_rows
     from trialrun.simulate.biology import Biology
+    from trialrun.simulate.luck import check_seed
     from trialrun.simulate.mechanism import PARTS, SOURCES, observe_mechanism
     from trialrun.simulate.population import read_population
     from trialrun.simulate.subjects import draw_subjects
     from trialrun.vocab.problems import Problem, TrialrunError
 
     people = read_population(population)
+    check_seed(seed)
     drawn = draw_subjects(people, seed, np.arange(subjects))
     states = drawn.model.states
     lacking = sorted({state for part in PARTS for state in part.where} - set(states))

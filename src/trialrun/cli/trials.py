@@ -68,9 +68,12 @@ def trials(
 
     Example: `trialrun trials studies/lenalidomide-cll --start original --amend-to amendment-1 --trials 2000`
     """
+    from textwrap import fill
+
     from rich.console import Console
     from rich.progress import Progress
 
+    from trialrun.analysis.wording import WIDTH
     from trialrun.protocol import read_protocol
     from trialrun.trials.run import run_trials
     from trialrun.trials.study import read_trial_study, write_trials
@@ -83,6 +86,8 @@ def trials(
         from trialrun.trials.figure import check_picture, draw_trials, write_picture
 
         check_picture(figure)
+    for notice in study.notices():  # beside the results, which others than people may read
+        typer.echo(fill(f"NOTICE: {notice}", WIDTH, subsequent_indent="  "), err=format is not Format.text)
     if trial is not None:
         _write_one(study, study.setting(seed, cycles, subjects, trials, threads), trial, subjects, trials, out, format)
         return

@@ -13,8 +13,7 @@ from trialrun import __version__
 from trialrun.analysis.run import VersionInfo
 from trialrun.plan.planned import plan_as_json
 from trialrun.rehearse.plan import Rehearsal
-from trialrun.simulate.domain import check_domain
-from trialrun.simulate.population import read_population
+from trialrun.simulate.domain import find_notices
 
 
 def write_description(
@@ -53,7 +52,7 @@ def write_description(
             "sets": ensemble.sets,
             "effective_sample_size": ensemble.effective_size,
         },
-        "notices": find_notices(rehearsal),
+        "notices": notices_of(rehearsal),
         "request": dict(about),
         "versions": [
             {
@@ -77,32 +76,11 @@ def write_description(
     (out / "run.json").write_text(json.dumps(said, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def find_notices(rehearsal: Rehearsal) -> list[str]:
-    """What must be said beside every result: where an arm lies outside of what the population was fitted to, whose people
-    it is conducted on, and where the parameter sets say less than they seem to."""
-    found: dict[str, None] = {}
-    for number, arm in enumerate(rehearsal.arms):
-        plan, version = rehearsal.plan(number), arm.protocol.version(arm.version)
-        treatments = tuple(item.name for item in version.concomitant)
-        doses = tuple(float(level) for level in plan.levels)
-        found |= dict.fromkeys(check_domain(rehearsal.population, version.treatment.drug, doses, treatments))
-        own = Path(arm.protocol.file).parent / "population.yaml"
-        if own.exists() and own.resolve() != rehearsal.population_file.resolve():
-            found[
-                f"{arm.protocol.study.id} is conducted on the people of {rehearsal.population_file}, not on its own"
-            ] = None
+def notices_of(rehearsal: Rehearsal) -> list[str]:
+    """What must be said beside every result of the rehearsal."""
+    arms = [(arm.protocol, rehearsal.plan(number)) for number, arm in enumerate(rehearsal.arms)]
     ensemble, file = rehearsal.ensemble, rehearsal.ensemble_file
-    if ensemble is not None and file is not None:
-        if rehearsal.trials == 1:
-            found["One trial: all of its subjects have one parameter set, so no prediction can be made from it."] = None
-        fitted, beside = ensemble.about.get("population_hash"), file.parent / "population.yaml"
-        if fitted is not None and beside.exists() and _hash_of(beside, rehearsal) != fitted:
-            found[f"{beside} has changed since the parameter sets were fitted to it; calibrate again."] = None
-    return list(found)
-
-
-def _hash_of(population: Path, rehearsal: Rehearsal) -> str:
-    """The hash of a population file; that of the rehearsal has been read already."""
-    if population.resolve() == rehearsal.population_file.resolve():
-        return rehearsal.population.content_hash
-    return read_population(population).content_hash
+    found = find_notices(rehearsal.population, rehearsal.population_file, arms, ensemble, file)
+    if ensemble is not None and rehearsal.trials == 1:
+        found.append("One trial: all of its subjects have one parameter set, so no prediction can be made from it.")
+    return found

@@ -19,11 +19,12 @@ from trialrun.analysis.versions import derive_version_info
 from trialrun.plan.calendar import Plan, plan_version
 from trialrun.protocol import read_protocol
 from trialrun.protocol.version import Protocol
+from trialrun.simulate.domain import refuse_other_drug
 from trialrun.simulate.ensemble import Ensemble, assign_sets, find_ensemble, numbers_for, read_ensemble
+from trialrun.simulate.luck import check_seed
 from trialrun.simulate.population import Population, read_population
 from trialrun.simulate.subjects import Numbers
 from trialrun.vocab.problems import Location, Problem, TrialrunError
-from trialrun.vocab.yaml_source import read_yaml
 
 IntArray = NDArray[np.int64]
 SMALL_TRIAL = 10  # subjects of a virtual trial where an ensemble is spread over one big group
@@ -140,8 +141,7 @@ def read_rehearsal(request: Request) -> Rehearsal:
     A version named twice, a seed beyond 64 bits, and a drug that the population has no model of are a TrialrunError.
     """
     arms = _read_arms(request.protocols)
-    if not 0 <= request.seed < 2**64:
-        raise TrialrunError(Problem("wrong-seed", "not a seed", str(request.seed), "0 to 2^64 - 1"))
+    check_seed(request.seed)
     file = Path(request.population or Path(arms[0].protocol.file).parent)
     file = file / "population.yaml" if file.is_dir() else file
     people = read_population(file)
@@ -184,16 +184,8 @@ def _check_drugs(arms: Sequence[Arm], population: Population, file: Path) -> Non
         found = ", ".join(f"{name} gives {drug}" for name, drug in drugs.items())
         expected = "one drug; or one run of `trialrun simulate` each"
         raise TrialrunError(Problem("drugs-differ", message, found, expected, _drug_stands(other)))
-    # a model of one's own says in its own way what it is of
-    if population.domain is None or ":" in population.model:
-        return
     for arm in arms:
-        drug = drugs[arm.label]
-        if drug.casefold() != population.domain.drug.casefold():
-            said = read_yaml(file).location(("domain", "drug"))
-            message = f"the people of {said} react to {population.domain.drug}, not to the drug of {arm.label}"
-            expected = f"a population with a model of {drug} (--population)"
-            raise TrialrunError(Problem("wrong-drug", message, drug, expected, _drug_stands(arm)))
+        refuse_other_drug(population, file, plan_version(arm.protocol.version(arm.version)), arm.label)
 
 
 def _drug_stands(arm: Arm) -> Location:

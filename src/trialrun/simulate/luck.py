@@ -20,11 +20,18 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from trialrun.simulate.machine import load_code
+from trialrun.vocab.problems import Problem, TrialrunError
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 _MASK = 0xFFFFFFFF
+
+
+def check_seed(seed: int) -> None:
+    """A TrialrunError where a seed has no 64 bits: two such seeds could mean the same luck."""
+    if not 0 <= seed < 2**64:
+        raise TrialrunError(Problem("wrong-seed", "not a seed", str(seed), "0 to 2^64 - 1"))
 
 
 def philox_words(counter_low: IntArray, counter_high: IntArray, key: int) -> NDArray[np.uint64]:

@@ -16,7 +16,9 @@ from trialrun.engine.source import IntArray
 from trialrun.plan.calendar import plan_version
 from trialrun.protocol.version import Protocol
 from trialrun.simulate.clinic import VirtualClinic
+from trialrun.simulate.domain import find_notices, refuse_other_drug
 from trialrun.simulate.ensemble import Ensemble, assign_sets, find_ensemble, numbers_for, read_ensemble
+from trialrun.simulate.luck import check_seed
 from trialrun.simulate.population import Population, read_population
 from trialrun.trials.courses import Clinic, Setting
 from trialrun.trials.statement import Conduct, conducted, read_conduct
@@ -39,6 +41,7 @@ class TrialStudy:
 
     def setting(self, seed: int, cycles: int, subjects: int, trials: int, threads: int = 1) -> Setting:
         """What the courses of the virtual subjects of `trials` trials of `subjects` each depend on."""
+        check_seed(seed)
         people = conducted(self.population, self.conduct)
         sets = None if self.ensemble is None else assign_sets(self.ensemble, trials)
 
@@ -50,6 +53,11 @@ class TrialStudy:
 
         plans = tuple(plan_version(self.protocol.version(name)) for name in self.versions)
         return Setting(plans, self.conduct, clinic, seed, cycles, sets)
+
+    def notices(self) -> list[str]:
+        """What must be said beside every result: where the trial lies outside of what its virtual subjects were fitted to."""
+        arms = [(self.protocol, plan_version(self.protocol.version(name))) for name in self.versions]
+        return find_notices(self.population, self.population_file, arms, self.ensemble, self.ensemble_file)
 
 
 def read_trial_study(
@@ -63,8 +71,8 @@ def read_trial_study(
     """The study with its files, those beside the protocol unless named; the ensemble, where there is one, stands beside
     the population or the one that it extends.
 
-    A version named twice, one without rules for the study at the start, and versions of different cycle length or drug
-    are a TrialrunError.
+    A version named twice, one without rules for the study at the start, versions of different cycle length or drug, and a
+    drug that the population has no model of are a TrialrunError.
     """
     versions = tuple(protocol.version(name).name for name in (start, *amend_to))
     if len(set(versions)) != len(versions):
@@ -84,7 +92,10 @@ def read_trial_study(
         raise TrialrunError(Problem("no-study-rules", message, None, "study_rules", Location(protocol.file)))
     folder = Path(protocol.file).parent
     people, run = population or folder / "population.yaml", conduct or folder / "conduct.yaml"
+    people = people / "population.yaml" if people.is_dir() else people
     population_read = read_population(people)
+    for name, plan in zip(versions, plans, strict=True):
+        refuse_other_drug(population_read, people, plan, name)
     file = find_ensemble(people) if with_ensemble else None
     ensemble = None if file is None else read_ensemble(file)
     return TrialStudy(protocol, versions, population_read, people, read_conduct(run), run, ensemble, file)
@@ -119,13 +130,14 @@ def write_trials(
         "protocol_hash": study.protocol.hash,
         "versions": list(study.versions),
         "population_file": str(study.population_file),
-        "population_hash": hashlib.sha256(study.population_file.read_bytes()).hexdigest(),
+        "population_hash": study.population.content_hash,  # of what it extends as well
         "conduct_file": str(study.conduct_file),
         "conduct_hash": study.conduct.content_hash,
         "ensemble_file": None if study.ensemble_file is None else str(study.ensemble_file),
         "ensemble_hash": None
         if study.ensemble_file is None
         else hashlib.sha256(study.ensemble_file.read_bytes()).hexdigest(),
+        "notices": study.notices(),
         "seed": seed,
         "trials": trials.height,
         "subjects": subjects.height // max(trials.height, 1),
