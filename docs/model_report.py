@@ -218,7 +218,7 @@ def main() -> None:
         "## What is wrong",
         "",
         "- Clinical lysis at 25 and 10 mg and in the first two subjects stays rarer than published; the published counts are not excluded.",
-        "- Flare of any grade is too frequent at 25 mg in relapsed disease and too rare on the amended schedule; what the relapsed are thought to differ by does not reconcile them.",
+        "- Flare of any grade is too frequent at 25 mg in relapsed disease and too rare on the amended schedule; fitting how the relapsed differ reconciles them in part.",
         "- Response at 2.5 mg with monthly steps in relapsed disease is higher than published.",
         "- Chemistry is looked at once a day: peaks within hours of a dose (venetoclax) are not seen.",
         "- Nothing was predicted out of sample here; trials not named above were not used.",
