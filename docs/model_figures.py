@@ -9,7 +9,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from model_runs import Predicted
-from scipy.stats import binomtest
+from scipy.stats import beta
 
 from trialrun.analysis.prediction_text import predicted
 from trialrun.analysis.rows import Row
@@ -33,10 +33,14 @@ def draw_fit(facts: Facts, path: Path) -> None:
         q = fact["quantiles"]
         ax.plot([100 * q[0], 100 * q[-1]], [place - 0.14] * 2, color=BLUE, lw=4, solid_capstyle="butt")
         ax.plot(100 * fact["mean"], place - 0.14, "o", color=BLUE, ms=6)
-        exact = binomtest(min(fact["events"], fact["of"]), fact["of"]).proportion_ci()
-        ax.plot([100 * exact.low, 100 * exact.high], [place + 0.14] * 2, color=RED, lw=1.5)
+        seen, of = min(fact["events"], fact["of"]), fact["of"]
+        exact = [
+            beta(seen, of - seen + 1).ppf(0.025) if seen else 0,
+            beta(seen + 1, of - seen).ppf(0.975) if seen < of else 1,
+        ]
+        ax.plot([100 * exact[0], 100 * exact[1]], [place + 0.14] * 2, color=RED, lw=1.5)
         ax.plot(100 * fact["published"], place + 0.14, "D", color=RED, ms=5)
-    names = [f"{name} ({fact['events']}/{fact['of']})" for name, fact in facts.items()]
+    names = [f"{name} ({fact['told']})" for name, fact in facts.items()]
     ax.set_yticks(range(len(names)), names, fontsize=9)
     ax.invert_yaxis()
     ax.set_xlim(0, 100)
@@ -56,8 +60,8 @@ def draw_facts(facts: Mapping[str, Predicted], path: Path) -> None:
         ax.plot([100 * found.low / of, 100 * found.high / of], [place] * 2, color=GREY, lw=1.5)
         ax.plot([100 * found.large[0], 100 * found.large[1]], [place] * 2, color=BLUE, lw=5, solid_capstyle="butt")
         ax.plot(100 * found.mean, place, "o", color="w", mec=BLUE, ms=7)
-        ax.plot(100 * found.fact.events / of, place, "D", color=RED, ms=6)
-    names = [f"{name} ({found.fact.events}/{found.fact.of})" for name, found in facts.items()]
+        ax.plot(100 * found.fact.seen / of, place, "D", color=RED, ms=6)
+    names = [f"{name} ({found.fact.told})" for name, found in facts.items()]
     ax.set_yticks(range(len(names)), names, fontsize=9)
     ax.invert_yaxis()
     ax.set_xlim(-2, 100)

@@ -77,7 +77,7 @@ def _facts(found: dict[str, Predicted]) -> list[str]:
         else:
             parts = f"{100 * one.parameter:.1f} / {100 * one.trial:.1f} / {100 * one.sampling:.1f}"
         lines.append(
-            f"| {name} | {one.fact.events}/{one.fact.of} | {points(one.mean)} % | {points(low)} to {points(high)} % |"
+            f"| {name} | {one.fact.told} | {points(one.mean)} % | {points(low)} to {points(high)} % |"
             f" {50 * (high - low):.0f} points | {one.low} to {one.high} | {'inside' if one.inside else 'OUTSIDE'} | {parts} |"
         )
     return lines
@@ -151,7 +151,7 @@ def main() -> None:
     for name, fact in results["facts"].items():
         q = fact["quantiles"]
         lines.append(
-            f"| {name} | {fact['events']}/{fact['of']} ({fact['published']:.2f}) | {fact['mean']:.2f} |"
+            f"| {name} | {fact['told']} ({fact['published']:.2f}) | {fact['mean']:.2f} |"
             f" {q[0]:.2f} to {q[-1]:.2f} | {fact['emulator_error_log_odds']:.2f} | {fact['emulator_bias_log_odds']:.2f} |"
         )
     lines += [

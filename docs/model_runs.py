@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 from scipy import stats
 
-from trialrun.analysis.definitions import all_outcomes
 from trialrun.analysis.uncertainty import predict_share, split_variance, sum_by_set
+from trialrun.calibrate.count import counted
 from trialrun.calibrate.plan import Arm, Calibration, Fact
 from trialrun.rehearse import derive_subject_outcomes
 from trialrun.simulate.ensemble import Ensemble, assign_sets, numbers_for
@@ -36,7 +36,7 @@ class Predicted:
     @property
     def inside(self) -> bool:
         """Whether a trial of that size may well show the published count."""
-        return self.low <= self.fact.events <= self.high
+        return self.low <= self.fact.seen <= self.high
 
 
 def predict_facts(calibration: Calibration, ensemble: Ensemble) -> dict[str, Predicted]:
@@ -57,9 +57,8 @@ def simulate_arm(arm: Arm, ensemble: Ensemble) -> pl.DataFrame:
 
 def _predict(fact: Fact, outcomes: Mapping[str, pl.DataFrame]) -> Predicted:
     """Arms of one published trial are pooled in equal parts: the same trial, the same parameter set."""
-    outcome = all_outcomes()[fact.outcome]
-    value = pl.col(outcome.column).cast(pl.Float64) if fact.count == "episodes" else outcome.happened().cast(pl.Float64)
-    table = pl.concat([outcomes[arm].select("trial", "set", value.alias("y")) for arm in fact.seen_in]).drop_nulls("y")
+    value = counted(fact).alias("y")
+    table = pl.concat([outcomes[arm].select("trial", "set", value) for arm in fact.seen_in]).drop_nulls("y")
     sums = sum_by_set(table["y"], table["trial"], table["set"])
     parts = split_variance(sums)
     if parts.between is None or parts.within is None or parts.mean_error is None:

@@ -42,7 +42,8 @@ def slope(t: float, y: Sequence[float], p: Mapping[str, float], today: Mapping[s
     a = hill(s["Ce"], p["activation_ec50"])
     over = max(s["A"] - s["T"], 0.0)
     d["A"] = p["activation_rate"] * (a - s["A"])
-    d["T"] = p["tolerance_rate"] * (s["A"] - s["T"])
+    gap = s["A"] - s["T"]
+    d["T"] = (p["tolerance_rate"] if gap > 0 else p["tolerance_loss"]) * gap
     drive = p["inflammation_gain"] * over ** p["inflammation_power"] * (1 - p["steroid_effect"] * today["steroid"])
     d["F"] = p["inflammation_rate"] * (drive - s["F"])
     d["I1"] = p["effector_rate"] * (a - s["I1"])

@@ -8,6 +8,7 @@ import polars as pl
 
 from trialrun.analysis.definitions import all_outcomes
 from trialrun.analysis.dosing import derive_dose_outcomes
+from trialrun.analysis.flare import derive_flare_course
 from trialrun.analysis.lymphocytes import derive_lymphocyte_outcomes, derive_lymphocytes_by_cycle
 from trialrun.analysis.lysis import TESTS as LYSIS_TESTS
 from trialrun.analysis.lysis import derive_lysis_outcomes
@@ -48,6 +49,7 @@ def derive_outcomes(tables: Tables, info: VersionInfo) -> pl.DataFrame:
         derive_dose_outcomes(tables, timeline, info),
         derive_lysis_outcomes(tables, findings, timeline, reviewed),
         derive_worst_events(tables, timeline, EVENTS, reviewed),
+        derive_flare_course(tables, timeline, info, reviewed),
         *(derive_worst_count(findings, timeline, test, name, info.ctcae) for test, name in COUNTS.items()),
         derive_deaths(tables, timeline),
         derive_response(findings, timeline),

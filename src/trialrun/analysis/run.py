@@ -222,7 +222,11 @@ def _ensemble(keys: _Keys) -> Ensemble:
     return Ensemble(
         keys.whole("sets"),
         keys.number("effective_sample_size"),
-        frozenset((fact.text("outcome"), fact.whole("events"), fact.whole("of")) for fact in fitted),
+        frozenset(
+            (fact.text("outcome"), fact.whole("events"), fact.whole("of"))
+            for fact in fitted
+            if "events" in fact.names()  # others are medians, which no published count is compared with
+        ),
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from trialrun.analysis.definitions import all_outcomes
+from trialrun.calibrate.count import counted
 from trialrun.calibrate.plan import Arm, Calibration
 from trialrun.rehearse import derive_subject_outcomes
 from trialrun.simulate.ensemble import Ensemble, numbers_for
@@ -41,15 +41,10 @@ def count_events(
             continue
         outcomes = _simulate(arm, ensemble, subjects, seed)
         for name, fact in mine.items():
-            outcome = all_outcomes()[fact.outcome]
-            if fact.count == "episodes":
-                counted = outcomes[outcome.column].cast(pl.Float64).to_numpy().reshape(sets, subjects)
-            else:
-                happened = outcomes.select(outcome.happened().cast(pl.Float64).alias("it"))["it"]
-                counted = happened.to_numpy().reshape(sets, subjects)
-            known = ~np.isnan(counted)
+            found = outcomes.select(counted(fact).alias("it"))["it"].to_numpy().reshape(sets, subjects)
+            known = ~np.isnan(found)
             part = 1.0 / len(fact.seen_in)
-            events[name] += part * np.where(known, counted, 0.0).sum(axis=1)
+            events[name] += part * np.where(known, found, 0.0).sum(axis=1)
             assessed[name] += part * known.sum(axis=1)
     return events, assessed
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
+PENALTIES = np.geomspace(0.3, 300.0, 10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,37 +30,32 @@ def features(scores: FloatArray) -> FloatArray:
     return np.concatenate([np.ones((n, 1)), scores, scores[:, rows] * scores[:, columns]], axis=1)
 
 
-def fit_emulator(scores: FloatArray, outcome: FloatArray, noise: FloatArray, folds: int = 10) -> Emulator:
-    """Ridge regression, its penalty by cross-validation for each fact.
+def fit_emulator(scores: FloatArray, outcome: FloatArray, noise: FloatArray) -> Emulator:
+    """Ridge regression, its penalty by leave-one-out cross-validation for each fact.
 
     `outcome` (n, facts) log-odds with sampling variance `noise` (n, facts). The error is what cross-validation leaves beyond
-    that sampling variance: how wrong the quadratic is at a new point.
+    that sampling variance: how wrong the quadratic is at a new point. The mean is not shrunk.
     """
-    x = features(scores)
-    scale = np.ones(x.shape[1])
-    scale[0] = 1e-6  # the mean is not shrunk
-    fold = np.arange(len(x)) % folds
-    penalties = np.geomspace(0.3, 300.0, 10)
-    coefficients, error = np.empty((x.shape[1], outcome.shape[1])), np.empty(outcome.shape[1])
+    x = features(scores)[:, 1:]
+    coefficients, error = np.empty((1 + x.shape[1], outcome.shape[1])), np.empty(outcome.shape[1])
     for fact in range(outcome.shape[1]):
         weight = 1.0 / (noise[:, fact] + np.median(noise[:, fact]))
+        weight /= weight.mean()
+        middle, level = np.average(x, axis=0, weights=weight), np.average(outcome[:, fact], weights=weight)
+        root, around = np.sqrt(weight), outcome[:, fact] - level
+        centred = root[:, None] * (x - middle)
+        size, axes = np.linalg.eigh(centred.T @ centred)
+        turned = centred @ axes
+        along = turned.T @ (root * around)
         misfit = []
-        for penalty in penalties:
-            left = np.empty(len(x))
-            for k in range(folds):
-                use, test = fold != k, fold == k
-                left[test] = outcome[test, fact] - x[test] @ _ridge(
-                    x[use], outcome[use, fact], weight[use], penalty * scale
-                )
+        for penalty in PENALTIES:
+            share = 1.0 / (np.maximum(size, 0.0) + penalty)
+            # each point as the others predict it, without fitting again: its residual over what its own weight leaves of it
+            own = np.square(turned) @ share + weight / weight.sum()
+            left = (around - turned @ (share * along) / root) / (1.0 - own)
             misfit.append(np.average(left**2, weights=weight))
         best = int(np.argmin(misfit))
-        coefficients[:, fact] = _ridge(x, outcome[:, fact], weight, penalties[best] * scale)
-        sampling = np.average(noise[:, fact], weights=weight)
-        error[fact] = np.sqrt(max(misfit[best] - sampling, 0.0))
+        slopes = axes @ (along / (np.maximum(size, 0.0) + PENALTIES[best]))
+        coefficients[:, fact] = np.concatenate([[level - middle @ slopes], slopes])
+        error[fact] = np.sqrt(max(misfit[best] - np.average(noise[:, fact], weights=weight), 0.0))
     return Emulator(coefficients, error)
-
-
-def _ridge(x: FloatArray, y: FloatArray, weight: FloatArray, penalty: FloatArray) -> FloatArray:
-    weighted = x * weight[:, None]
-    relative = penalty * weight.mean()
-    return np.asarray(np.linalg.solve(x.T @ weighted + np.diag(relative), weighted.T @ y))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betaln, expit, gammaln
+from scipy import stats
+from scipy.special import betaln, expit, gammaln, logsumexp
 
 from trialrun.calibrate.plan import Fact
 
@@ -16,13 +19,13 @@ def log_likelihood(fact: Fact, rate: FloatArray, size: FloatArray | float, overd
 
     A beta-binomial (episodes: negative binomial): the true rate of the published trial varies about the model's by what
     differs between trials (`overdispersion`, the intraclass correlation, or the fact's own) and by how well the model's
-    rate is known. With infinite size and no overdispersion it is the binomial (Poisson) likelihood.
+    rate is known. With infinite size and no overdispersion it is the binomial (Poisson) likelihood. Of a median the half of
+    the subjects on either side of it are counted, which need not be a whole number. Of an upper bound it is the probability of
+    so many or fewer.
     """
-    spread = 1.0 / (1.0 + np.asarray(size)) + (overdispersion if fact.overdispersion is None else fact.overdispersion)
+    x = fact.seen
     if fact.count == "episodes":
-        mean = np.maximum(rate, 1e-6) * fact.of
-        shape = 1.0 / np.maximum(spread * 4.0, 1e-9)  # a coefficient of variation of twice the spread's root
-        x = fact.events
+        shape, mean = _gamma(fact, rate, size, overdispersion)
         return np.asarray(
             gammaln(x + shape)
             - gammaln(shape)
@@ -30,11 +33,45 @@ def log_likelihood(fact: Fact, rate: FloatArray, size: FloatArray | float, overd
             + shape * np.log(shape / (shape + mean))
             + x * np.log(mean / (shape + mean))
         )
-    total = np.maximum(1.0 / np.minimum(spread, 0.5) - 1.0, 1.0)
+    a, b = _beta(fact, rate, size, overdispersion)
+    if fact.at_most:
+        counts = np.arange(x + 1.0)[:, None]
+        return np.asarray(logsumexp(_log_chance(counts, fact.of, a, b), axis=0))
+    return _log_chance(x, fact.of, a, b)
+
+
+def _log_chance(x: FloatArray | float, of: int, a: FloatArray, b: FloatArray) -> FloatArray:
+    choose = gammaln(of + 1.0) - gammaln(x + 1.0) - gammaln(of - x + 1.0)
+    return np.asarray(choose + betaln(x + a, of - x + b) - betaln(a, b))
+
+
+def law_of(fact: Fact, rate: FloatArray, size: FloatArray | float, overdispersion: float) -> Any:
+    """The distribution of the count whose likelihood that is, a discrete one of SciPy for each rate (n,)."""
+    if fact.count == "episodes":
+        shape, mean = _gamma(fact, rate, size, overdispersion)
+        return stats.nbinom(shape, shape / (shape + mean))
+    return stats.betabinom(fact.of, *_beta(fact, rate, size, overdispersion))
+
+
+def _spread(fact: Fact, size: FloatArray | float, overdispersion: float) -> FloatArray:
+    own = overdispersion if fact.overdispersion is None else fact.overdispersion
+    return np.asarray(1.0 / (1.0 + np.asarray(size)) + own)
+
+
+def _gamma(
+    fact: Fact, rate: FloatArray, size: FloatArray | float, overdispersion: float
+) -> tuple[FloatArray, FloatArray]:
+    """Shape and mean of the count's mean: its coefficient of variation is twice the root of the spread."""
+    shape = 1.0 / np.maximum(4.0 * _spread(fact, size, overdispersion), 1e-9)
+    return shape, np.maximum(rate, 1e-6) * fact.of
+
+
+def _beta(
+    fact: Fact, rate: FloatArray, size: FloatArray | float, overdispersion: float
+) -> tuple[FloatArray, FloatArray]:
+    total = np.maximum(1.0 / np.minimum(_spread(fact, size, overdispersion), 0.5) - 1.0, 1.0)
     share = np.clip(rate, 1e-5, 1.0 - 1e-5)
-    a, b = share * total, (1.0 - share) * total
-    choose = gammaln(fact.of + 1.0) - gammaln(fact.events + 1.0) - gammaln(fact.of - fact.events + 1.0)
-    return np.asarray(choose + betaln(fact.events + a, fact.of - fact.events + b) - betaln(a, b))
+    return share * total, (1.0 - share) * total
 
 
 def to_odds(fact: Fact, rate: FloatArray) -> FloatArray:

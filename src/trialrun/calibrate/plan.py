@@ -64,22 +64,52 @@ class Seen(BaseModel):
 
 
 class Fact(BaseModel):
-    """A count that was published: `events` of `of` subjects had the outcome in these trials (pooled in equal parts).
+    """What was published of `of` subjects of these trials (pooled in equal parts): a count, or a median.
 
-    `count: episodes` counts episodes of the outcome over all subjects instead (its likelihood is that of a count whose mean
-    varies between trials). `overdispersion` is that of this fact, where trials differ more in it than in others.
+    `events` of them had the outcome; `count: episodes` counts episodes of it over all subjects instead (its likelihood is that
+    of a count whose mean varies between trials). `median`: half of them had a value up to it; so many values on either side are
+    the sampling distribution of a median, the density of the value itself left out. `at_most`: so many or fewer, where a report
+    bounds the count. `among` names the outcome that they all
+    had. `overdispersion` is that of this fact, where trials differ more in it than in others. `report` names the
+    published trial, so that all facts of one can be left out together.
     """
 
     model_config = _STRICT
 
     outcome: str
     seen_in: list[str]
-    events: int
+    events: int | None = None
+    median: float | None = None
     of: int
+    among: str | None = None
+    at_most: bool = False
     count: Literal["subjects", "episodes"] = "subjects"
     overdispersion: float | None = None
+    report: str | None = None
     source: str
     note: str | None = None
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        if (self.events is None) is (self.median is None):
+            raise ValueError("either events or a median")
+        if self.count == "episodes" and (self.median is not None or self.among is not None):
+            raise ValueError("episodes are counted over all subjects: no median, no among")
+        if self.at_most and (self.events is None or self.count == "episodes"):
+            raise ValueError("at_most bounds the events of a count of subjects")
+        return self
+
+    @property
+    def seen(self) -> float:
+        """How many of `of` were seen with the outcome; of a median, half."""
+        return self.of / 2 if self.events is None else float(self.events)
+
+    @property
+    def told(self) -> str:
+        """As people say it: 14/25, at most 2/30, or median 4 (19)."""
+        if self.events is None:
+            return f"median {self.median:g} ({self.of})"
+        return f"{'at most ' if self.at_most else ''}{self.events}/{self.of}"
 
 
 class CalibrationFile(BaseModel):
@@ -154,18 +184,33 @@ def read_calibration(file: Path) -> Calibration:
 def _check(source: YamlSource, read: CalibrationFile, arms: list[Arm]) -> list[Problem]:
     problems = []
     outcomes = all_outcomes()
+    shares = [key for key, outcome in outcomes.items() if outcome.is_share]
     for name, fact in read.facts.items():
-        at = source.location(("facts", name, "outcome"))
-        shares = [key for key, outcome in outcomes.items() if outcome.is_share or outcome.kind == "total"]
-        if fact.outcome not in shares:
+        if fact.median is not None:
+            what, right = (
+                "not an outcome with a median",
+                [key for key, outcome in outcomes.items() if outcome.kind in ("number", "time")],
+            )
+        elif fact.count == "episodes":
+            what, right = (
+                "not an outcome with episodes",
+                [key for key, outcome in outcomes.items() if outcome.kind == "total"],
+            )
+        else:
+            what, right = "not an outcome with a count", shares
+        if fact.outcome not in right:
+            at = source.location(("facts", name, "outcome"))
+            problems.append(Problem("unknown-outcome", what, fact.outcome, ", ".join(right), at))
+        if fact.among is not None and fact.among not in shares:
+            at = source.location(("facts", name, "among"))
             problems.append(
-                Problem("unknown-outcome", "not an outcome with a count", fact.outcome, ", ".join(shares), at)
+                Problem("unknown-outcome", "not an outcome with a count", fact.among, ", ".join(shares), at)
             )
         for trial in fact.seen_in:
             if trial not in read.trials:
                 at = source.location(("facts", name, "seen_in"))
                 problems.append(Problem("unknown-trial", "not one of the trials", trial, ", ".join(read.trials), at))
-        if not fact.events >= 0 or (fact.count == "subjects" and fact.events > fact.of):
+        if not fact.seen >= 0 or (fact.count == "subjects" and fact.seen > fact.of):
             at = source.location(("facts", name, "events"))
             problems.append(
                 Problem("impossible-count", "more events than subjects", str(fact.events), str(fact.of), at)

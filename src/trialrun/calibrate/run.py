@@ -1,4 +1,4 @@
-"""The stages of a calibration: design, emulator, pilot, posterior of the emulator, direct simulation, weights."""
+"""The stages of a calibration: two designs, emulator, pilot, posterior of the emulator, direct simulation, weights."""
 
 from __future__ import annotations
 
@@ -19,12 +19,15 @@ from scipy.stats import norm, qmc
 from trialrun import __version__
 from trialrun.calibrate.arms import count_events, rates
 from trialrun.calibrate.emulate import Emulator, fit_emulator
+from trialrun.calibrate.held_out import leave_out
 from trialrun.calibrate.likelihood import from_odds, log_likelihood, odds_variance, to_odds
-from trialrun.calibrate.plan import Calibration, read_calibration
+from trialrun.calibrate.plan import Calibration, Fact, read_calibration
 from trialrun.simulate.ensemble import Ensemble
 from trialrun.vocab.problems import Problem, TrialrunError
 
 FloatArray = NDArray[np.float64]
+Counts = dict[str, FloatArray]
+Learnt = tuple[FloatArray, Counts, Counts]  # scores, and of each fact the events and the subjects assessed
 Progress = Callable[[str, int, int], None]  # what is being done, how much of it, of how much
 
 BATCH = 32  # parameter sets simulated at once
@@ -33,7 +36,8 @@ _WIDE = 1.3  # the design reaches somewhat further than the prior
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How much is simulated: `design` sets of `few` subjects each for the emulator, then `sets` of `many` each."""
+    """How much is simulated: for the emulator `design` sets of `few` subjects over the priors and half as many of twice as many
+    subjects about its first posterior; then `sets` of `many` each."""
 
     design: int
     few: int
@@ -53,9 +57,13 @@ def calibrate(file: Path, effort: Effort, work: Path, progress: Progress) -> tup
     folder = work / _name(calibration, effort)
     folder.mkdir(parents=True, exist_ok=True)
     design: FloatArray = _WIDE * norm.ppf(qmc.Sobol(len(calibration.priors), seed=effort.seed).random(effort.design))
-    events, assessed = _simulate(calibration, design, effort.few, effort, folder, "design", progress)
-    emulator = _emulate(calibration, design, events, assessed)
-    pilot, _ = _sample(calibration, emulator, effort, max(8, effort.sets // 10), "first posterior", progress)
+    learnt = [(design, *_simulate(calibration, design, effort.few, effort, folder, "design", progress))]
+    emulator = _emulate(calibration, learnt)
+    near, _ = _sample(calibration, emulator, effort, effort.design // 2, "first posterior", progress)
+    near = near.mean(axis=0) + _WIDE * (near - near.mean(axis=0))
+    learnt.append((near, *_simulate(calibration, near, 2 * effort.few, effort, folder, "second design", progress)))
+    emulator = _emulate(calibration, learnt)
+    pilot, _ = _sample(calibration, emulator, effort, max(8, effort.sets // 10), "second posterior", progress)
     events, assessed = _simulate(calibration, pilot, effort.many, effort, folder, "pilot", progress)
     emulator = _recentre(calibration, emulator, pilot, rates(events, assessed))
     posterior, chain = _sample(calibration, emulator, effort, effort.sets, "posterior", progress)
@@ -65,8 +73,9 @@ def calibrate(file: Path, effort: Effort, work: Path, progress: Progress) -> tup
     values = np.column_stack([calibration.values(posterior)[name] for name in names])
     about = _about(calibration, effort)
     ensemble = Ensemble(names, values, weights, about)
-    results = _results(calibration, emulator, ensemble, posterior, rates(events, assessed))
-    return ensemble, {**results, "chain": chain}
+    rate = rates(events, assessed)
+    results = _results(calibration, emulator, ensemble, posterior, rate)
+    return ensemble, {**results, "chain": chain, "held_out": leave_out(calibration, weights, rate, assessed)}
 
 
 def _name(calibration: Calibration, effort: Effort) -> str:
@@ -153,14 +162,15 @@ def _read(file: str) -> Calibration:
     return _CALIBRATIONS[file]
 
 
-def _emulate(
-    calibration: Calibration, scores: FloatArray, events: dict[str, FloatArray], assessed: dict[str, FloatArray]
-) -> Emulator:
-    rate = rates(events, assessed)
-    facts = calibration.facts.items()
-    odds = np.column_stack([to_odds(fact, rate[name]) for name, fact in facts])
-    noise = np.column_stack([odds_variance(fact, rate[name], assessed[name]) for name, fact in facts])
-    return fit_emulator(scores, odds, noise)
+def _emulate(calibration: Calibration, learnt: list[Learnt]) -> Emulator:
+    """The emulator of all that was simulated for it, each set known as well as its subjects make it."""
+    odds, noise = [], []
+    for _, events, assessed in learnt:
+        rate = rates(events, assessed)
+        facts = calibration.facts.items()
+        odds.append(np.column_stack([to_odds(fact, rate[name]) for name, fact in facts]))
+        noise.append(np.column_stack([odds_variance(fact, rate[name], assessed[name]) for name, fact in facts]))
+    return fit_emulator(np.vstack([scores for scores, *_ in learnt]), np.vstack(odds), np.vstack(noise))
 
 
 def _recentre(
@@ -254,11 +264,14 @@ def _about(calibration: Calibration, effort: Effort) -> dict[str, Any]:
         "subjects_a_design_set": effort.few,
         "subjects_a_set": effort.many,
         "overdispersion": calibration.overdispersion,
-        "facts": {
-            name: {"outcome": fact.outcome, "seen_in": fact.seen_in, "events": fact.events, "of": fact.of}
-            for name, fact in calibration.facts.items()
-        },
+        "facts": {name: describe_fact(fact) for name, fact in calibration.facts.items()},
     }
+
+
+def describe_fact(fact: Fact) -> dict[str, Any]:
+    """A fact as it is kept with the sets that were fitted to it."""
+    seen = {"events": fact.events} if fact.median is None else {"median": fact.median, "among": fact.among}
+    return {"outcome": fact.outcome, "seen_in": fact.seen_in, **seen, "of": fact.of}
 
 
 def _results(
@@ -280,9 +293,10 @@ def _results(
     for i, (name, fact) in enumerate(calibration.facts.items()):
         odds = emulator.predict(_within(scores))[:, i]
         facts[name] = {
-            "events": fact.events,
+            "told": fact.told,
+            "events": fact.seen,
             "of": fact.of,
-            "published": fact.events / fact.of,
+            "published": fact.seen / fact.of,
             "mean": float(weights @ rate[name]),
             "quantiles": quantiles(rate[name]),
             "sensitivity": _sensitivity(emulator.coefficients[:, i], list(calibration.priors)),

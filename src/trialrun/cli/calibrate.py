@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -34,6 +35,8 @@ def calibrate(
 
     Example: `trialrun calibrate studies/lenalidomide-cll --design 128 --sets 40 --few 16 --many 40 --out out/try`
     """
+    # before NumPy is loaded: small products of matrices gain nothing from threads and wait for them on a busy machine
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -62,9 +65,9 @@ def calibrate(
 
 
 def _text(results: dict[str, Any]) -> str:
-    lines = [f"{'fact':<34}{'published':>16}{'ensemble':>10}   95 % of sets"]
+    lines = [f"{'fact':<34}{'published':>20}{'ensemble':>10}   95 % of sets"]
     for name, fact in results["facts"].items():
         low, high = fact["quantiles"][0], fact["quantiles"][-1]
-        seen = f"{fact['events']}/{fact['of']} {fact['published']:.2f}"
-        lines.append(f"{name:<34}{seen:>16}{fact['mean']:>10.2f}   {low:.2f} to {high:.2f}")
+        seen = f"{fact['told']} {fact['published']:.2f}"
+        lines.append(f"{name:<34}{seen:>20}{fact['mean']:>10.2f}   {low:.2f} to {high:.2f}")
     return "\n".join(lines)

@@ -44,10 +44,10 @@ def pharmacokinetics(renal_clearance: str = "additive") -> Module:
 IMMUNE = Module(
     "immune",
     "activation of T and NK cells, tolerance to it, and effectors that come with delay",
-    constants=("activation_rate", "tolerance_rate", "effector_rate"),
+    constants=("activation_rate", "tolerance_rate", "tolerance_loss", "effector_rate"),
     states={
         "activation": "activation_rate * (activated - activation)",
-        "tolerance": "tolerance_rate * (activation - tolerance)",
+        "tolerance": "tolerance_rate * max(activation - tolerance, 0) - tolerance_loss * max(tolerance - activation, 0)",
         "effector_1": "effector_rate * (activated - effector_1)",
         "effector_2": "effector_rate * (effector_1 - effector_2)",
     },

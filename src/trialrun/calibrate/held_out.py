@@ -1,0 +1,65 @@
+"""Published trials left out in turn: what the others alone predict of each.
+
+The sets are not simulated again: those that the left-out facts spoke for lose the weight that these gave them (importance
+sampling, as in leave-one-out cross-validation). Where few sets are left that way, the effective size says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from trialrun.calibrate.likelihood import law_of, log_likelihood
+from trialrun.calibrate.plan import Calibration, Fact
+
+FloatArray = NDArray[np.float64]
+
+
+def leave_out(
+    calibration: Calibration, weights: FloatArray, rate: Mapping[str, FloatArray], size: Mapping[str, FloatArray]
+) -> dict[str, Any]:
+    """For each published trial: its facts as the other trials predict them, and what the sets are worth without them.
+
+    `weights` (K,) of the sets, `rate` and `size` (K,) of each fact as simulated. Of each fact the mean `rate`, the 95 % interval
+    `low` to `high` of the count in a trial as large as the published one, and `tail`: how probable a count is that is as far
+    out as the published one or further, on its side, twice (of an upper bound: a count that keeps it).
+    """
+    reports: dict[str, list[str]] = {}
+    for name, fact in calibration.facts.items():
+        reports.setdefault(fact.report or name, []).append(name)
+    found: dict[str, Any] = {}
+    for report, names in reports.items():
+        logs = np.log(np.maximum(weights, 1e-300))
+        for name in names:
+            logs = logs - log_likelihood(calibration.facts[name], rate[name], size[name], calibration.overdispersion)
+        left = np.exp(logs - logs.max())
+        left /= left.sum()
+        found[report] = {
+            "effective_sample_size": float(1.0 / np.sum(left**2)),
+            "facts": {
+                name: _predict(calibration.facts[name], left, rate[name], size[name], calibration.overdispersion)
+                for name in names
+            },
+        }
+    return found
+
+
+def _predict(
+    fact: Fact, weights: FloatArray, rate: FloatArray, size: FloatArray, overdispersion: float
+) -> dict[str, float]:
+    most = fact.of if fact.count == "subjects" else int(stats.poisson.ppf(0.9999, 4.0 * fact.of * rate.max())) + 20
+    counts = np.arange(most + 1)
+    chance = weights @ law_of(fact, rate, size, overdispersion).pmf(counts[:, None]).T
+    below = np.cumsum(chance)
+    up_to, from_on = below[int(np.floor(fact.seen))], 1.0 - below[int(np.ceil(fact.seen)) - 1] if fact.seen > 0 else 1.0
+    return {
+        "seen": fact.seen,
+        "rate": float(weights @ rate),
+        "low": float(np.searchsorted(below, 0.025)),
+        "high": float(np.searchsorted(below, 0.975)),
+        "tail": float(up_to if fact.at_most else min(1.0, 2.0 * min(up_to, from_on))),
+    }
