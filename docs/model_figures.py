@@ -28,7 +28,7 @@ def _save(figure: Any, path: Path) -> None:
 
 def draw_fit(facts: Facts, path: Path) -> None:
     """Each published count with its exact interval, beside the ensemble's mean and 95 % of its sets."""
-    figure, ax = plt.subplots(figsize=(8, 5.2), constrained_layout=True)
+    figure, ax = plt.subplots(figsize=(8, 6.4), constrained_layout=True)
     for place, fact in enumerate(facts.values()):
         q = fact["quantiles"]
         ax.plot([100 * q[0], 100 * q[-1]], [place - 0.14] * 2, color=BLUE, lw=4, solid_capstyle="butt")
@@ -54,7 +54,7 @@ def draw_fit(facts: Facts, path: Path) -> None:
 
 def draw_facts(facts: Mapping[str, Predicted], path: Path) -> None:
     """Each fact in trials of its own size: counts, the true rate of large trials, and what was published."""
-    figure, ax = plt.subplots(figsize=(8, 5.2), constrained_layout=True)
+    figure, ax = plt.subplots(figsize=(8, 6.4), constrained_layout=True)
     for place, found in enumerate(facts.values()):
         of = found.fact.of
         ax.plot([100 * found.low / of, 100 * found.high / of], [place] * 2, color=GREY, lw=1.5)
@@ -67,6 +67,38 @@ def draw_facts(facts: Mapping[str, Predicted], path: Path) -> None:
     ax.set_xlim(-2, 100)
     ax.grid(axis="x", color="0.92")
     ax.set_xlabel("% (blue: true rate of a large trial, grey: trial of the published size, red: published)")
+    _save(figure, path)
+
+
+def is_inside(predicted: Mapping[str, float], fact: Mapping[str, Any]) -> bool:
+    """Whether a published count is one that such a trial may well show; an upper bound, whether counts below it are."""
+    return predicted["low"] <= fact["events"] and (fact["at_most"] or fact["events"] <= predicted["high"])
+
+
+def draw_held_out(found: Mapping[str, Mapping[str, Any]], facts: Facts, path: Path) -> None:
+    """Each fact as the other trials alone predict it, beside what was published."""
+    rows = [(report, name, fact) for report, one in found.items() for name, fact in one["facts"].items()]
+    figure, ax = plt.subplots(figsize=(8, 0.8 + 0.32 * len(rows)), constrained_layout=True)
+    for place, (_, name, fact) in enumerate(rows):
+        of = facts[name]["of"]
+        ax.plot([100 * fact["low"] / of, 100 * fact["high"] / of], [place] * 2, color=GREY, lw=2)
+        ax.plot(100 * fact["rate"], place, "o", color="w", mec=BLUE, ms=7)
+        inside = is_inside(fact, facts[name])
+        mark = "<" if facts[name]["at_most"] else "D"
+        ax.plot(100 * facts[name]["published"], place, mark, color=RED, ms=6, mfc=RED if inside else "w", mew=1.5)
+    starts = [place for place in range(1, len(rows)) if rows[place][0] != rows[place - 1][0]]
+    for place in starts:
+        ax.axhline(place - 0.5, color="0.85", lw=0.8)
+    ax.set_yticks(
+        range(len(rows)), [f"{report}: {name} ({facts[name]['told']})" for report, name, _ in rows], fontsize=8
+    )
+    ax.invert_yaxis()
+    ax.set_xlim(-2, 102)
+    ax.grid(axis="x", color="0.92")
+    ax.set_xlabel(
+        "% (blue and grey: predicted without this trial, rate and 95 % of counts; red: published, hollow where outside)"
+    )
+    ax.xaxis.label.set_size(8)
     _save(figure, path)
 
 

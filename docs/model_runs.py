@@ -35,8 +35,8 @@ class Predicted:
 
     @property
     def inside(self) -> bool:
-        """Whether a trial of that size may well show the published count."""
-        return self.low <= self.fact.seen <= self.high
+        """Whether a trial of that size may well show the published count; of an upper bound, one that keeps it."""
+        return self.low <= self.fact.seen and (self.fact.at_most or self.fact.seen <= self.high)
 
 
 def predict_facts(calibration: Calibration, ensemble: Ensemble) -> dict[str, Predicted]:

@@ -10,7 +10,7 @@ import pytest
 
 from trialrun.calibrate.emulate import Emulator
 from trialrun.calibrate.plan import read_calibration
-from trialrun.calibrate.run import Effort, _name, _recentre, calibrate
+from trialrun.calibrate.run import Effort, _correct, _name, _pool, calibrate, describe_fact
 from trialrun.simulate.ensemble import read_ensemble
 from trialrun.vocab.problems import TrialrunError
 
@@ -92,17 +92,37 @@ def test_facts_pull_the_numbers_their_way(work: Path, tmp_path: Path) -> None:
     assert means[1] > means[0] + 0.05, "more neutropenia means a larger effect on its precursors"
 
 
-def test_the_emulator_is_moved_by_its_mean_error(tmp_path: Path) -> None:
+def _simulated(luck: np.random.Generator, odds: np.ndarray, names: list[str], of: int) -> tuple[dict, dict]:
+    events = {name: luck.binomial(of, 1 / (1 + np.exp(-odds[:, i]))).astype(float) for i, name in enumerate(names)}
+    return events, {name: np.full(len(odds), float(of)) for name in names}
+
+
+def test_the_emulator_is_corrected_where_it_was_wrong(tmp_path: Path) -> None:
     calibration = read_calibration(_file(tmp_path))
     luck = np.random.default_rng(3)
-    scores = luck.standard_normal((40, 2))
-    emulator = Emulator(luck.standard_normal((6, 2)), np.zeros(2))
-    odds = emulator.predict(scores) + np.array([0.5, -1.0]) + 0.1 * luck.standard_normal((40, 2))
-    direct = {name: 1 / (1 + np.exp(-odds[:, i])) for i, name in enumerate(calibration.facts)}
-    moved = _recentre(calibration, emulator, scores, direct)
-    assert moved.coefficients[0] - emulator.coefficients[0] == pytest.approx([0.5, -1.0], abs=0.05)
-    assert np.mean(odds - moved.predict(scores), axis=0) == pytest.approx([0, 0], abs=1e-9)
-    assert np.array_equal(moved.coefficients[1:], emulator.coefficients[1:])
+    scores = luck.standard_normal((60, 2))
+    emulator = Emulator(0.3 * luck.standard_normal((6, 2)), np.zeros(2))
+    right = emulator.predict(scores) + np.array([0.5, -1.0]) + scores @ np.array([[0.2, 0.0], [0.0, -0.3]])
+    moved = _correct(calibration, emulator, scores, *_simulated(luck, right, list(calibration.facts), 4000))
+    assert np.sqrt(np.mean((moved.predict(scores) - right) ** 2, axis=0)) == pytest.approx([0, 0], abs=0.06)
+
+
+def test_pooled_rates_are_nearer_the_truth_than_simulated_ones(tmp_path: Path) -> None:
+    calibration = read_calibration(_file(tmp_path))
+    luck = np.random.default_rng(4)
+    scores = luck.standard_normal((300, 2))
+    emulator = Emulator(0.3 * luck.standard_normal((6, 2)), np.zeros(2))
+    right = emulator.predict(scores) + 0.2
+    names = list(calibration.facts)
+    events, assessed = _simulated(luck, right, names, 100)
+    rate, size = _pool(calibration, emulator, scores, events, assessed)
+    for i, name in enumerate(names):
+        truth = 1 / (1 + np.exp(-right[:, i]))
+        alone = np.abs((events[name] + 0.5) / 101 - truth).mean()
+        assert np.abs(rate[name] - truth).mean() < 0.5 * alone
+        assert (size[name] > 100).all(), "known better than from the subjects of the set alone"
+        off = (rate[name] - truth) / np.sqrt(truth * (1 - truth) / size[name])
+        assert np.sqrt(np.mean(off**2)) < 1.3, "and told honestly how well"
 
 
 def test_other_trials_leave_out_what_they_did_not_have(tmp_path: Path) -> None:
@@ -147,10 +167,7 @@ def test_the_shipped_ensemble_was_fitted_to_the_shipped_files() -> None:
     assert ensemble.names == tuple(calibration.priors)
     assert ensemble.sets >= 200
     assert ensemble.effective_size >= 100
-    assert ensemble.about["facts"] == {
-        name: {"outcome": fact.outcome, "seen_in": fact.seen_in, "events": fact.events, "of": fact.of}
-        for name, fact in calibration.facts.items()
-    }
+    assert ensemble.about["facts"] == {name: describe_fact(fact) for name, fact in calibration.facts.items()}
 
 
 def test_the_page_says_what_each_fact_is_worth() -> None:
@@ -162,5 +179,5 @@ def test_the_page_says_what_each_fact_is_worth() -> None:
     for name, fact in calibration.facts.items():
         alike = calibration.overdispersion if fact.overdispersion is None else fact.overdispersion
         worth = "a count" if fact.count == "episodes" else f"{fact.of / (1 + (fact.of - 1) * alike):.1f}"
-        expected.append(f"| {name} | {fact.events}/{fact.of} | {alike:g} | {worth} |")
+        expected.append(f"| {name} | {fact.told} | {alike:g} | {worth} |")
     assert table == expected

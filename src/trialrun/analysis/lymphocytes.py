@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from trialrun.analysis.run import VersionInfo
-from trialrun.analysis.safety import derive_baseline
+from trialrun.analysis.safety import derive_baseline, on_treatment
 from trialrun.analysis.series import ORIGIN, SPAN, derive_series
 from trialrun.analysis.timeline import Timeline
 
@@ -14,6 +14,9 @@ from trialrun.analysis.timeline import Timeline
 ON_BEFORE, ON_AFTER = 1, 2
 MIN_DAYS_OFF = 4  # days without drug before a count can show the week off (assumed: more than half of it)
 CYCLES_IN_OUTCOMES = 3
+NORMAL = (
+    4.0  # 10^9/L: the bound of the response criteria (Cheson 1996, Blood 87:4990-7; Hallek 2008, Blood 111:5446-56)
+)
 
 
 def derive_lymphocytes_by_cycle(findings: pl.DataFrame, timeline: Timeline, info: VersionInfo) -> pl.DataFrame:
@@ -63,6 +66,29 @@ def derive_lymphocyte_outcomes(by_cycle: pl.DataFrame, timeline: Timeline) -> pl
         )
         outcomes = outcomes.join(ratios, on="subject", how="left", maintain_order="left")
     return outcomes
+
+
+def derive_normal_lymphocytes(findings: pl.DataFrame, timeline: Timeline) -> pl.DataFrame:
+    """Columns subject, alc_normal, alc_normal_day: whether lymphocytes came to `NORMAL` or less on treatment, and when first;
+    where they did not, the day of the last count (censored). Null where they were normal before, or were not counted."""
+    counts = on_treatment(
+        findings.filter((pl.col("test") == "lymphocytes") & pl.col("value").is_not_null()), timeline, first_day=1
+    )
+    normal = pl.col("value") <= NORMAL
+    found = counts.group_by("subject").agg(
+        normal.any().alias("alc_normal"),
+        pl.col("day").filter(normal).min().alias("first"),
+        pl.col("day").max().alias("last"),
+    )
+    high = derive_baseline(findings, "lymphocytes").filter(pl.col("baseline") > NORMAL).select("subject")
+    return timeline.subjects.select("subject").join(
+        found.join(high, on="subject").select(
+            "subject", "alc_normal", pl.coalesce("first", "last").alias("alc_normal_day")
+        ),
+        on="subject",
+        how="left",
+        maintain_order="left",
+    )
 
 
 def _ratio(part: str, whole: str) -> pl.Expr:

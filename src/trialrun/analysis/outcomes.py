@@ -9,7 +9,11 @@ import polars as pl
 from trialrun.analysis.definitions import all_outcomes
 from trialrun.analysis.dosing import derive_dose_outcomes
 from trialrun.analysis.flare import derive_flare_course
-from trialrun.analysis.lymphocytes import derive_lymphocyte_outcomes, derive_lymphocytes_by_cycle
+from trialrun.analysis.lymphocytes import (
+    derive_lymphocyte_outcomes,
+    derive_lymphocytes_by_cycle,
+    derive_normal_lymphocytes,
+)
 from trialrun.analysis.lysis import TESTS as LYSIS_TESTS
 from trialrun.analysis.lysis import derive_lysis_outcomes
 from trialrun.analysis.response import COUNTS as RESPONSE_COUNTS
@@ -54,6 +58,7 @@ def derive_outcomes(tables: Tables, info: VersionInfo) -> pl.DataFrame:
         derive_deaths(tables, timeline),
         derive_response(findings, timeline),
         derive_creatinine(findings, timeline),
+        derive_normal_lymphocytes(findings, timeline),
         derive_lymphocyte_outcomes(derive_lymphocytes_by_cycle(findings, timeline, info), timeline),
     ]
     start = timeline.subjects.select("subject", "first_dose", "end_day")

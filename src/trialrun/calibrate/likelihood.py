@@ -89,3 +89,9 @@ def odds_variance(fact: Fact, rate: FloatArray, assessed: FloatArray) -> FloatAr
     varies = rate if fact.count == "episodes" else rate * (1.0 - rate)
     slope = 1.0 / rate if fact.count == "episodes" else 1.0 / (rate * (1.0 - rate))
     return np.asarray(slope**2 * varies / np.maximum(assessed, 1.0))
+
+
+def known_from(fact: Fact, rate: FloatArray, variance: FloatArray | float) -> FloatArray:
+    """From how many subjects a rate (n,) would have this sampling variance of its log-odds: `odds_variance`, solved for them."""
+    varies = rate if fact.count == "episodes" else rate * (1.0 - rate)
+    return np.asarray(1.0 / np.maximum(variance * np.maximum(varies, 1e-4), 1e-9))

@@ -20,7 +20,7 @@ from trialrun import __version__
 from trialrun.calibrate.arms import count_events, rates
 from trialrun.calibrate.emulate import Emulator, fit_emulator
 from trialrun.calibrate.held_out import leave_out
-from trialrun.calibrate.likelihood import from_odds, log_likelihood, odds_variance, to_odds
+from trialrun.calibrate.likelihood import from_odds, known_from, log_likelihood, odds_variance, to_odds
 from trialrun.calibrate.plan import Calibration, Fact, read_calibration
 from trialrun.simulate.ensemble import Ensemble
 from trialrun.vocab.problems import Problem, TrialrunError
@@ -31,13 +31,14 @@ Learnt = tuple[FloatArray, Counts, Counts]  # scores, and of each fact the event
 Progress = Callable[[str, int, int], None]  # what is being done, how much of it, of how much
 
 BATCH = 32  # parameter sets simulated at once
+_LEAST_ERROR = 0.05  # log-odds: no surface is known better than this (assumed)
 _WIDE = 1.3  # the design reaches somewhat further than the prior
 
 
 @dataclass(frozen=True, slots=True)
 class Effort:
     """How much is simulated: for the emulator `design` sets of `few` subjects over the priors and half as many of twice as many
-    subjects about its first posterior; then `sets` of `many` each."""
+    subjects about its first posterior, then half of `sets` of `many` each about its second; at last `sets` of `many` each."""
 
     design: int
     few: int
@@ -63,19 +64,20 @@ def calibrate(file: Path, effort: Effort, work: Path, progress: Progress) -> tup
     near = near.mean(axis=0) + _WIDE * (near - near.mean(axis=0))
     learnt.append((near, *_simulate(calibration, near, 2 * effort.few, effort, folder, "second design", progress)))
     emulator = _emulate(calibration, learnt)
-    pilot, _ = _sample(calibration, emulator, effort, max(8, effort.sets // 10), "second posterior", progress)
-    events, assessed = _simulate(calibration, pilot, effort.many, effort, folder, "pilot", progress)
-    emulator = _recentre(calibration, emulator, pilot, rates(events, assessed))
+    pilot, _ = _sample(calibration, emulator, effort, max(8, effort.sets // 2), "second posterior", progress)
+    emulator = _correct(
+        calibration, emulator, pilot, *_simulate(calibration, pilot, effort.many, effort, folder, "pilot", progress)
+    )
     posterior, chain = _sample(calibration, emulator, effort, effort.sets, "posterior", progress)
     events, assessed = _simulate(calibration, posterior, effort.many, effort, folder, "sets", progress)
-    weights = _weigh(calibration, emulator, posterior, events, assessed)
+    rate, size = _pool(calibration, emulator, posterior, events, assessed)
+    weights = _weigh(calibration, emulator, posterior, rate, size)
     names = tuple(calibration.priors)
     values = np.column_stack([calibration.values(posterior)[name] for name in names])
     about = _about(calibration, effort)
     ensemble = Ensemble(names, values, weights, about)
-    rate = rates(events, assessed)
     results = _results(calibration, emulator, ensemble, posterior, rate)
-    return ensemble, {**results, "chain": chain, "held_out": leave_out(calibration, weights, rate, assessed)}
+    return ensemble, {**results, "chain": chain, "held_out": leave_out(calibration, weights, rate, size)}
 
 
 def _name(calibration: Calibration, effort: Effort) -> str:
@@ -173,14 +175,17 @@ def _emulate(calibration: Calibration, learnt: list[Learnt]) -> Emulator:
     return fit_emulator(np.vstack([scores for scores, *_ in learnt]), np.vstack(odds), np.vstack(noise))
 
 
-def _recentre(
-    calibration: Calibration, emulator: Emulator, scores: FloatArray, rate: dict[str, FloatArray]
+def _correct(
+    calibration: Calibration, emulator: Emulator, scores: FloatArray, events: Counts, assessed: Counts
 ) -> Emulator:
-    """The emulator moved by its mean error at a few sets of its posterior (n, P): the design met fewer people, and lies wider."""
-    direct = np.column_stack([to_odds(fact, rate[name]) for name, fact in calibration.facts.items()])
-    coefficients = emulator.coefficients.copy()
-    coefficients[0] += np.mean(direct - emulator.predict(_within(scores)), axis=0)
-    return Emulator(coefficients, emulator.error)
+    """The emulator and what it was wrong by at sets near the posterior (n, P), learnt as a second one: the designs met fewer
+    people, and lie wider. The error is that of the second one."""
+    near, rate = _within(scores), rates(events, assessed)
+    facts = calibration.facts.items()
+    odds = np.column_stack([to_odds(fact, rate[name]) for name, fact in facts])
+    noise = np.column_stack([odds_variance(fact, rate[name], assessed[name]) for name, fact in facts])
+    change = fit_emulator(near, odds - emulator.predict(near), noise)
+    return Emulator(emulator.coefficients + change.coefficients, change.error)
 
 
 def _within(scores: FloatArray) -> FloatArray:
@@ -194,8 +199,7 @@ def _emulated(calibration: Calibration, emulator: Emulator, scores: FloatArray) 
     total = np.zeros(len(scores))
     for i, fact in enumerate(calibration.facts.values()):
         rate = from_odds(fact, odds[:, i])
-        varies = rate if fact.count == "episodes" else rate * (1.0 - rate)
-        size = 1.0 / np.maximum(emulator.error[i] ** 2 * np.maximum(varies, 1e-4), 1e-9)
+        size = known_from(fact, rate, emulator.error[i] ** 2)
         total += log_likelihood(fact, rate, size, calibration.overdispersion)
     return total
 
@@ -236,18 +240,31 @@ def _sample(
     return np.asarray(chain[np.sort(chosen)]), mixing
 
 
-def _weigh(
-    calibration: Calibration,
-    emulator: Emulator,
-    scores: FloatArray,
-    events: dict[str, FloatArray],
-    assessed: dict[str, FloatArray],
-) -> FloatArray:
-    """Importance weights (sets,): likelihood by direct simulation over that by the emulator that proposed the set."""
-    rate = rates(events, assessed)
+def _pool(
+    calibration: Calibration, emulator: Emulator, scores: FloatArray, events: Counts, assessed: Counts
+) -> tuple[Counts, Counts]:
+    """The rate of each fact at each set (sets,), and how many subjects it is known as well as from.
+
+    Chance in the few subjects of a set would be taken for a better or worse fit. So the emulator is corrected once more, by what
+    was simulated here, and what it says at a set and what was simulated there are averaged, each by how well it is known; the
+    emulator counts as known no better than `_LEAST_ERROR`.
+    """
+    facts, simulated = calibration.facts, rates(events, assessed)
+    odds = np.column_stack([to_odds(fact, simulated[name]) for name, fact in facts.items()])
+    noise = np.column_stack([odds_variance(fact, simulated[name], assessed[name]) for name, fact in facts.items()])
+    corrected = _correct(calibration, emulator, scores, events, assessed)
+    error = np.maximum(corrected.error, _LEAST_ERROR) ** 2
+    variance = 1.0 / (1.0 / noise + 1.0 / error)
+    pooled = variance * (odds / noise + corrected.predict(_within(scores)) / error)
+    rate = {name: from_odds(fact, pooled[:, i]) for i, (name, fact) in enumerate(facts.items())}
+    return rate, {name: known_from(fact, rate[name], variance[:, i]) for i, (name, fact) in enumerate(facts.items())}
+
+
+def _weigh(calibration: Calibration, emulator: Emulator, scores: FloatArray, rate: Counts, size: Counts) -> FloatArray:
+    """Importance weights (sets,): likelihood by simulation over that by the emulator that proposed the set."""
     direct = np.zeros(len(scores))
     for name, fact in calibration.facts.items():
-        direct = direct + log_likelihood(fact, rate[name], assessed[name], calibration.overdispersion)
+        direct = direct + log_likelihood(fact, rate[name], size[name], calibration.overdispersion)
     logs = direct - _emulated(calibration, emulator, _within(scores))
     return np.asarray(np.exp(logs - logsumexp(logs)))
 
@@ -294,6 +311,7 @@ def _results(
         odds = emulator.predict(_within(scores))[:, i]
         facts[name] = {
             "told": fact.told,
+            "at_most": fact.at_most,
             "events": fact.seen,
             "of": fact.of,
             "published": fact.seen / fact.of,
