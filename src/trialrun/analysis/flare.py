@@ -32,11 +32,12 @@ def derive_flare_course(tables: Tables, timeline: Timeline, info: VersionInfo, r
         .with_columns(pl.col("begins").cum_sum().over("subject").alias("number"))
     )
     first = pl.col("number") == 1
-    late = pl.col("begins") & (pl.col("day") >= info.cycle_days) if info.cycle_days is not None else pl.lit(None)
+    unknown = pl.lit(None, dtype=pl.Boolean)
+    late = unknown if info.cycle_days is None else (pl.col("begins") & (pl.col("day") >= info.cycle_days)).any()
     course = flares.group_by("subject").agg(
-        pl.col("day").min().alias("from"), pl.col("end").filter(first).max().alias("to"), late.any().alias("later")
+        pl.col("day").min().alias("from"), pl.col("end").filter(first).max().alias("to"), late.alias("later")
     )
-    none = pl.lit(None if info.cycle_days is None else False, dtype=pl.Boolean)
+    none = unknown if info.cycle_days is None else pl.lit(False)
     last = pl.min_horizontal("to", "end_day")
     return (
         timeline.subjects.select("subject", "end_day")
