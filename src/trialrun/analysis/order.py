@@ -20,7 +20,7 @@ from itertools import combinations
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import ndtr
 
 from trialrun.analysis.estimates import LEVEL
 from trialrun.analysis.uncertainty import (
@@ -143,7 +143,7 @@ def probability_below(mean: FloatArray, spread: FloatArray) -> FloatArray:
     """P(d < 0) for d ~ N(mean, spread); without spread 1, 0, or one half where the mean is 0."""
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(spread > 0, -mean / spread, -np.sign(mean) * np.inf)
-    return np.asarray(stats.norm.cdf(np.where(np.isnan(ratio), 0.0, ratio)))
+    return np.asarray(ndtr(np.where(np.isnan(ratio), 0.0, ratio)))
 
 
 def _orders(

@@ -20,8 +20,8 @@ from math import sqrt
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy import stats
 
+from trialrun.analysis.distributions import beta_quantile, betabinomial_quantiles
 from trialrun.analysis.estimates import LEVEL
 
 FloatArray = NDArray[np.float64]
@@ -192,9 +192,9 @@ def predict_share(sums: FloatArray, of: int) -> Prediction | None:
         else:
             precision = mean * (1 - mean) / variance - 1
             shape = mean * precision, (1 - mean) * precision
-        law, counted = stats.beta(*shape), stats.betabinom(of, *shape)
-        rate = float(law.ppf(_TAIL)), float(law.ppf(1 - _TAIL))
-        counts = int(counted.ppf(_TAIL)), int(counted.ppf(1 - _TAIL))
+        rate = beta_quantile(_TAIL, *shape), beta_quantile(1 - _TAIL, *shape)
+        low, high = betabinomial_quantiles((_TAIL, 1 - _TAIL), of, *shape)
+        counts = low, high
     errors = _errors(sums) if found.parameter is not None else (None, None)
     return Prediction(found, rate, *counts, of, *errors)
 
