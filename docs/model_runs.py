@@ -10,7 +10,7 @@ import polars as pl
 from scipy import stats
 
 from trialrun.analysis.definitions import all_outcomes
-from trialrun.analysis.uncertainty import predict_share, split_variance, sum_by_set
+from trialrun.analysis.uncertainty import group_trials, predict_share, split_variance, sum_by_set
 from trialrun.calibrate.plan import Arm, Calibration, Fact
 from trialrun.rehearse import derive_subject_outcomes
 from trialrun.simulate.ensemble import Ensemble, assign_sets, numbers_for
@@ -60,7 +60,7 @@ def _predict(fact: Fact, outcomes: Mapping[str, pl.DataFrame]) -> Predicted:
     outcome = all_outcomes()[fact.outcome]
     value = pl.col(outcome.column).cast(pl.Float64) if fact.count == "episodes" else outcome.happened().cast(pl.Float64)
     table = pl.concat([outcomes[arm].select("trial", "set", value.alias("y")) for arm in fact.seen_in]).drop_nulls("y")
-    sums = sum_by_set(table["y"], table["trial"], table["set"])
+    sums = sum_by_set(table["y"], group_trials(table["trial"], table["set"]))
     parts = split_variance(sums)
     if parts.between is None or parts.within is None or parts.mean_error is None:
         raise ValueError(f"too few trials to tell the spread of {fact.outcome}")

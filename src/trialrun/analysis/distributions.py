@@ -22,9 +22,9 @@ def beta_quantile(share: float, a: float, b: float) -> float:
 
 def binomial_quantile(share: float, n: int, p: float) -> int:
     """The smallest count k with P(X <= k) of at least `share`, X of n with probability p each."""
-    above = ceil(bdtrik(share, n, p))
+    above = ceil(float(bdtrik(share, n, p)))
     below = max(above - 1, 0)  # the inverse is of a continuous function, so that rounding may lead one too far
-    return below if bdtr(below, n, p) >= share else above
+    return below if float(bdtr(below, n, p)) >= share else above
 
 
 def betabinomial_quantiles(shares: tuple[float, ...], n: int, a: float, b: float) -> tuple[int, ...]:

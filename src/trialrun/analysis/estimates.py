@@ -95,7 +95,7 @@ class Curve:
 def estimate_survival(time: FloatArray, happened: BoolArray) -> Curve:
     """The Kaplan-Meier curve of `time` (days), `happened` False where the time is censored; log-log interval."""
     times, at_risk, events = kaplan_meier(time, happened)
-    survival = np.cumprod((at_risk - events) / at_risk)
+    survival = np.cumprod((at_risk - events) / at_risk).astype(np.float64)
     low, high = log_log_interval(survival, at_risk, events, LEVEL)
     return Curve(times, survival, low, high, at_risk.astype(np.float64), len(time), int(happened.sum()))
 
