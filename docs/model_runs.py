@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from scipy import stats
 
-from trialrun.analysis.uncertainty import predict_share, split_variance, sum_by_set
+from trialrun.analysis.uncertainty import group_trials, predict_share, split_variance, sum_by_set
 from trialrun.calibrate.count import counted
 from trialrun.calibrate.plan import Arm, Calibration, Fact
 from trialrun.rehearse import derive_subject_outcomes
@@ -59,7 +59,7 @@ def _predict(fact: Fact, outcomes: Mapping[str, pl.DataFrame]) -> Predicted:
     """Arms of one published trial are pooled in equal parts: the same trial, the same parameter set."""
     value = counted(fact).alias("y")
     table = pl.concat([outcomes[arm].select("trial", "set", value) for arm in fact.seen_in]).drop_nulls("y")
-    sums = sum_by_set(table["y"], table["trial"], table["set"])
+    sums = sum_by_set(table["y"], group_trials(table["trial"], table["set"]))
     parts = split_variance(sums)
     if parts.between is None or parts.within is None or parts.mean_error is None:
         raise ValueError(f"too few trials to tell the spread of {fact.outcome}")

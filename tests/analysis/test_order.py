@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from trialrun.analysis.order import Order, estimate_order
+from trialrun.analysis.people import Matches, Treated
+from trialrun.analysis.uncertainty import group_trials
 
 FloatArray = NDArray[np.float64]
 Sets = NDArray[np.int64]
@@ -27,7 +29,8 @@ def happened(rng: np.random.Generator, rates: FloatArray, sets: Sets, n: int, ap
 
 def order(values: list[pl.Series], sets: Sets, n: int) -> Order | None:
     named = dict(zip("abcd", values, strict=False))
-    return estimate_order(named, pl.Series(np.repeat(np.arange(sets.size), n)), pl.Series(np.repeat(sets, n)))
+    groups = group_trials(pl.Series(np.repeat(np.arange(sets.size), n)), pl.Series(np.repeat(sets, n)))
+    return estimate_order(named, groups)
 
 
 @pytest.mark.parametrize(
@@ -108,9 +111,18 @@ def test_too_few_sets_or_none_give_no_answer() -> None:
     sets = np.arange(40) % 9
     values = happened(rng, np.full((2, 9), 0.3), sets, 10)
     assert order(values, sets, 10) is None
-    trial = pl.Series(np.repeat(np.arange(40), 10))
-    unknown = pl.Series([None] * 400, dtype=pl.Int64)
-    assert estimate_order({"a": values[0], "b": values[1]}, trial, unknown) is None
+    who = pl.DataFrame({"subject": ["s1", "s2"], "trial": [1, 1], "set": [1, None]})
+    assert not Treated(who.lazy(), who).has_sets
+
+
+def test_subjects_are_matched_by_name_and_not_by_place() -> None:
+    first = pl.DataFrame({"subject": ["s1", "s2", "s4"], "trial": [1, 1, 2], "set": [5, 5, 6]})
+    second = pl.DataFrame({"subject": ["s4", "s3", "s1"], "trial": [2, 2, 1], "set": [6, 6, 5]})
+    matches = Matches({"a": Treated(first.lazy(), first), "b": Treated(second.lazy(), second)})
+    taken = matches.take(("a", "b"), {"a": pl.Series([1, 2, 4]), "b": pl.Series([40, 30, 10])})
+    assert (taken["a"].to_list(), taken["b"].to_list()) == ([1, 4], [10, 40])
+    assert matches.groups(("a", "b")).of_subject.tolist() == [0, 1]
+    assert matches.places(("a",)) == (None,)
 
 
 def test_without_spread_between_sets_the_interval_still_holds_the_doubt_of_few_subjects() -> None:

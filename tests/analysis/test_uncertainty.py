@@ -14,6 +14,7 @@ from scipy import stats
 from trialrun.analysis.uncertainty import (
     Components,
     Prediction,
+    group_trials,
     predict_share,
     solve_components,
     split_variance,
@@ -25,7 +26,7 @@ FloatArray = NDArray[np.float64]
 
 def split(values: Sequence[float | None], trial: Sequence[int], sets: Sequence[int | None]) -> Components:
     return split_variance(
-        sum_by_set(pl.Series(list(values)), pl.Series(list(trial)), pl.Series(list(sets), dtype=pl.Int64))
+        sum_by_set(pl.Series(list(values)), group_trials(pl.Series(list(trial)), pl.Series(list(sets), dtype=pl.Int64)))
     )
 
 
@@ -99,7 +100,7 @@ class Truth:
         rate = self.rate(rng, sets)[used] + rng.normal(0, self.trial, trials)
         happened = rng.random((trials, n)) < rate[:, None]
         which = np.repeat(np.arange(trials), n)
-        return sum_by_set(pl.Series(happened.ravel()), pl.Series(which), pl.Series(np.repeat(used, n)))
+        return sum_by_set(pl.Series(happened.ravel()), group_trials(pl.Series(which), pl.Series(np.repeat(used, n))))
 
     def rate(self, rng: np.random.Generator, size: int) -> FloatArray:
         return np.asarray(self.mean + rng.uniform(-1, 1, size) * self.parameter * np.sqrt(3))
@@ -150,14 +151,18 @@ def test_the_interval_of_a_trial_is_wider_than_that_of_a_large_one(repeated: lis
 
 def test_without_any_event_zero_is_not_certain() -> None:
     """Jeffreys: with no event in 400 subjects the rate may be 0.6 %, and a trial of 25 may see one."""
-    found = predict_share(sum_by_set(pl.Series([0.0] * 400), pl.Series(np.arange(400) // 10), pl.Series([0] * 400)), 25)
+    found = predict_share(
+        sum_by_set(pl.Series([0.0] * 400), group_trials(pl.Series(np.arange(400) // 10), pl.Series([0] * 400))), 25
+    )
     assert found is not None
     assert found.large == pytest.approx(stats.beta.ppf((0.025, 0.975), 0.5, 400.5))
     assert found.low == 0
 
 
 def test_trials_all_or_none_leave_everything_open() -> None:
-    found = predict_share(sum_by_set(pl.Series([0, 0, 1, 1]), pl.Series([0, 0, 1, 1]), pl.Series([0, 0, 1, 1])), 25)
+    found = predict_share(
+        sum_by_set(pl.Series([0, 0, 1, 1]), group_trials(pl.Series([0, 0, 1, 1]), pl.Series([0, 0, 1, 1]))), 25
+    )
     assert found is not None
     assert (found.large, found.low, found.high) == ((0.0, 1.0), 0, 25)
 

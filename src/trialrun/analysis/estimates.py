@@ -11,8 +11,15 @@ from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 from scipy.special import betaincinv
+
+from trialrun.analysis.distributions import (
+    binomial_quantile,
+    kaplan_meier,
+    log_log_interval,
+    normal_quantile,
+    wilson_interval,
+)
 
 BoolArray = NDArray[np.bool_]
 FloatArray = NDArray[np.float64]
@@ -55,7 +62,7 @@ def estimate_median(values: FloatArray) -> Interval:
     if n == 0:
         return Interval(np.nan, np.nan, np.nan, 0, method)
     # The k-th smallest and k-th largest values enclose the median with probability 1 - 2 P(Binomial(n, 1/2) < k).
-    k = int(stats.binom.ppf((1 - LEVEL) / 2, n, 0.5))
+    k = binomial_quantile((1 - LEVEL) / 2, n, 0.5)
     median = float(np.median(values))
     if k == 0:
         return Interval(median, np.nan, np.nan, n, method)
@@ -87,30 +94,10 @@ class Curve:
 
 def estimate_survival(time: FloatArray, happened: BoolArray) -> Curve:
     """The Kaplan-Meier curve of `time` (days), `happened` False where the time is censored; log-log interval."""
-    sample = stats.CensoredData.right_censored(time, ~happened)
-    survival = stats.ecdf(sample).sf
-    with np.errstate(divide="ignore", invalid="ignore"):  # where the curve is 0 or 1 the log-log interval is undefined
-        interval = _log_log(survival)
-    ordered = np.sort(time)
-    at_risk = len(ordered) - np.searchsorted(ordered, survival.quantiles, side="left")
-    return Curve(
-        time=survival.quantiles.astype(np.float64),
-        survival=survival.probabilities.astype(np.float64),
-        low=interval[0],
-        high=interval[1],
-        at_risk=at_risk.astype(np.float64),
-        n=len(time),
-        events=int(happened.sum()),
-    )
-
-
-def _log_log(survival: object) -> tuple[FloatArray, FloatArray]:
-    import warnings
-
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="The confidence interval is undefined", category=RuntimeWarning)
-        interval = survival.confidence_interval(LEVEL, method="log-log")  # type: ignore[attr-defined]
-    return interval.low.probabilities.astype(np.float64), interval.high.probabilities.astype(np.float64)
+    times, at_risk, events = kaplan_meier(time, happened)
+    survival = np.cumprod((at_risk - events) / at_risk).astype(np.float64)
+    low, high = log_log_interval(survival, at_risk, events, LEVEL)
+    return Curve(times, survival, low, high, at_risk.astype(np.float64), len(time), int(happened.sum()))
 
 
 def estimate_median_time(time: FloatArray, happened: BoolArray) -> Interval:
@@ -158,9 +145,9 @@ def newcombe_paired(both: int, only_first: int, only_second: int, neither: int) 
     n = both + only_first + only_second + neither
     first, second = both + only_first, both + only_second
     difference = (only_first - only_second) / n
-    spans = [stats.binomtest(count, n).proportion_ci(LEVEL, method="wilson") for count in (first, second)]
-    below = first / n - spans[0].low, second / n - spans[1].low
-    above = spans[0].high - first / n, spans[1].high - second / n
+    spans = [wilson_interval(count, n, LEVEL) for count in (first, second)]
+    below = first / n - spans[0][0], second / n - spans[1][0]
+    above = spans[0][1] - first / n, spans[1][1] - second / n
     margins = first * (n - first) * second * (n - second)
     agreement = both * neither - only_first * only_second
     if margins == 0:
@@ -188,7 +175,7 @@ def estimate_mean_difference(reference: FloatArray, other: FloatArray) -> Interv
         return Interval(mean, np.nan, np.nan, n, f"mean paired difference; {MONTE_CARLO_ONLY}")
     mean = float(differences.mean())
     if n > BOOTSTRAP_LARGEST:
-        half = stats.norm.ppf(0.5 + LEVEL / 2) * differences.std(ddof=1) / sqrt(n)
+        half = normal_quantile(0.5 + LEVEL / 2) * differences.std(ddof=1) / sqrt(n)
         method = f"mean paired difference, normal; {MONTE_CARLO_ONLY}"
         return Interval(mean, float(mean - half), float(mean + half), n, method)
     luck = np.random.default_rng(BOOTSTRAP_SEED)

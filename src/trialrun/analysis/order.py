@@ -20,7 +20,7 @@ from itertools import combinations
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import ndtr
 
 from trialrun.analysis.estimates import LEVEL
 from trialrun.analysis.uncertainty import (
@@ -31,6 +31,7 @@ from trialrun.analysis.uncertainty import (
     SUBJECTS,
     TOTAL,
     TRIAL_SIZES,
+    Grouping,
     draw_components,
     solve_components,
     sum_by_set,
@@ -70,17 +71,17 @@ class Order:
     sets: int
 
 
-def estimate_order(values: Mapping[str, pl.Series], trial: pl.Series, parameter_set: pl.Series) -> Order | None:
+def estimate_order(values: Mapping[str, pl.Series], groups: Grouping) -> Order | None:
     """The order of the versions by their rates; None with fewer than 10 parameter sets.
 
-    `values` has one number a subject under each version (null: not assessed), the same subjects in the same order.
+    `values` has one number a subject under each version (null: not assessed), the same subjects in the same order, of
+    whom `groups` tells the trials and parameter sets.
     """
-    if parameter_set.null_count() or parameter_set.n_unique() < FEWEST_SETS:
+    if groups.of_trial.max(initial=-1) + 1 < FEWEST_SETS:
         return None
+    numbers = {name: value.cast(pl.Float64) for name, value in values.items()}
     sums = {
-        (first, second): sum_by_set(
-            values[first].cast(pl.Float64) - values[second].cast(pl.Float64), trial, parameter_set
-        )
+        (first, second): sum_by_set(numbers[first] - numbers[second], groups)
         for first, second in combinations(values, 2)
     }
     if any(len(found) < FEWEST_SETS for found in sums.values()) or not any(
@@ -89,7 +90,7 @@ def estimate_order(values: Mapping[str, pl.Series], trial: pl.Series, parameter_
         return None
     pairs = tuple(_pair(first, second, found) for (first, second), found in sums.items())
     sets = min(pair.sets for pair in pairs)
-    return Order(pairs, _orders(tuple(values), pairs, values, trial, parameter_set), sets)
+    return Order(pairs, _orders(tuple(values), pairs, values, groups), sets)
 
 
 def _pair(first: str, second: str, sums: FloatArray) -> Pair:
@@ -143,15 +144,14 @@ def probability_below(mean: FloatArray, spread: FloatArray) -> FloatArray:
     """P(d < 0) for d ~ N(mean, spread); without spread 1, 0, or one half where the mean is 0."""
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(spread > 0, -mean / spread, -np.sign(mean) * np.inf)
-    return np.asarray(stats.norm.cdf(np.where(np.isnan(ratio), 0.0, ratio)))
+    return np.asarray(ndtr(np.where(np.isnan(ratio), 0.0, ratio)))
 
 
 def _orders(
     names: Sequence[str],
     pairs: Sequence[Pair],
     values: Mapping[str, pl.Series],
-    trial: pl.Series,
-    parameter_set: pl.Series,
+    groups: Grouping,
 ) -> tuple[tuple[tuple[str, ...], float], ...]:
     """Probabilities of the complete orders, by drawing the rates of the sets from a normal distribution.
 
@@ -165,7 +165,7 @@ def _orders(
     place = {name: number for number, name in enumerate(names)}
     means, covariance = np.zeros(len(names)), np.zeros((len(names), len(names)))
     for name, number in place.items():
-        totals = sum_by_set(values[name], trial, parameter_set).sum(axis=0)
+        totals = sum_by_set(values[name], groups).sum(axis=0)
         means[number] = totals[TOTAL] / totals[SUBJECTS]
         covariance[number, number] = _doubt(*_again(totals)) ** 2
     for pair in pairs:

@@ -10,7 +10,8 @@ import polars as pl
 
 from trialrun.analysis.definitions import Outcome
 from trialrun.analysis.estimates import Interval
-from trialrun.analysis.order import Order, Pair, estimate_order
+from trialrun.analysis.order import Pair, estimate_order
+from trialrun.analysis.people import Matches, Treated
 from trialrun.analysis.published import Published
 from trialrun.analysis.rows import Row, make_row
 from trialrun.analysis.run import Run
@@ -22,25 +23,19 @@ ORDER = "probability over parameter sets, paired differences, normal without the
 _ONE_EACH = "; one trial a set: between parameter sets and between trials are one number"
 
 
-def has_sets(outcomes: pl.DataFrame) -> bool:
-    """Whether the trials were made with parameter sets of an ensemble."""
-    return "set" in outcomes.columns and outcomes.height > 0 and outcomes["set"].null_count() == 0
-
-
 def predict_outcome(
-    outcome: Outcome, version: str, treated: pl.DataFrame, run: Run, published: Published | None
+    outcome: Outcome, version: str, happened: pl.Series, treated: Treated, run: Run, published: Published | None
 ) -> Iterator[Row]:
-    """The prediction of a share under one version, with its three uncertainties; nothing without an ensemble, and nothing from
-    one trial, which cannot tell how far trials and parameter sets lie apart.
+    """The prediction of a share under one version, with its three uncertainties, from whether it `happened` to each treated
+    subject; nothing without an ensemble, and nothing from one trial, which cannot tell how far trials and sets lie apart.
 
     Statistics: `large_trial`; `trial_of_n` for the size of the run's trials and for that of each published count;
     `sd_parameter`, `sd_trial`, `sd_sampling` (of the run's trial size), or `sd_between` where parameters and trials
     cannot be held apart.
     """
-    if not outcome.is_share or not has_sets(treated):
+    if not treated.has_sets:
         return
-    happened = treated.select(outcome.happened().alias("it"))["it"]
-    sums = sum_by_set(happened, treated["trial"], treated["set"])
+    sums = sum_by_set(happened, treated.groups)
     if split_variance(sums).trials < 2:
         return
     missing = happened.null_count()
@@ -84,18 +79,16 @@ def _parts(outcome: Outcome, version: str, found: Prediction) -> Iterator[Row]:
         yield make_row(outcome, version, "sd_sampling", value, None)
 
 
-def order_versions(outcome: Outcome, run: Run, treated: Mapping[str, pl.DataFrame]) -> Iterator[Row]:
+def order_versions(outcome: Outcome, happened: Mapping[str, pl.Series], matches: Matches) -> Iterator[Row]:
     """Which version does better, over the parameter sets; nothing without an ensemble or a good direction.
 
     `probability_better`: that `version` is better than `reference`, for every pair. With three versions or more `order`
     gives the probability of each complete order, best first, in `category`; its `version` is the best one.
     """
-    names = [info.version for info in run.versions]
-    if len(names) < 2 or not outcome.is_share or outcome.better is None:
+    names = tuple(happened)
+    if len(names) < 2 or outcome.better is None or not matches.has_sets:
         return
-    if not all(has_sets(treated[name]) for name in names):
-        return
-    order = _estimate(outcome, names, treated)
+    order = estimate_order(matches.take(names, happened), matches.groups(names))
     if order is None:
         return
     for pair in order.pairs:
@@ -114,14 +107,6 @@ def order_versions(outcome: Outcome, run: Run, treated: Mapping[str, pl.DataFram
         ranked = versions if outcome.better == "low" else versions[::-1]
         found = Interval(probability, math.nan, math.nan, order.sets, "drawn from the normal distribution of the sets")
         yield make_row(outcome, ranked[0], "order", found, None, category=", then ".join(ranked))
-
-
-def _estimate(outcome: Outcome, names: Sequence[str], treated: Mapping[str, pl.DataFrame]) -> Order | None:
-    first = treated[names[0]].select("subject", "trial", "set", outcome.happened().alias(names[0]))
-    for name in names[1:]:
-        other = treated[name].select("subject", outcome.happened().alias(name))
-        first = first.join(other, on="subject", how="inner", maintain_order="left")
-    return estimate_order({name: first[name] for name in names}, first["trial"], first["set"])
 
 
 def _better(outcome: Outcome, pair: Pair) -> tuple[Interval, str]:

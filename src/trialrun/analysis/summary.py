@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from trialrun.analysis.estimates import (
     estimate_proportion,
     estimate_quartiles,
 )
+from trialrun.analysis.people import Matches, read_columns, read_treated
 from trialrun.analysis.predictions import judge_published, order_versions, predict_outcome
 from trialrun.analysis.published import Published, name_as_run, read_published
 from trialrun.analysis.rows import COLUMNS, Row, make_row
@@ -47,32 +48,36 @@ def summarize_outcomes(
         published = name_as_run(published, [info.version for info in run.versions])
     rows: list[Row] = []
     tables = {version: table.lazy() for version, table in outcomes.items()}
-    of_all = ("trial", "set", *(("subject",) if len(tables) > 1 else ()))
+    everybody = {name: read_treated(table) for name, table in tables.items()}
+    matches = Matches(everybody)
     for outcome in all_outcomes().values():
-        treated_by = {name: _pick(table, (*of_all, *outcome.columns), "treated") for name, table in tables.items()}
+        treated_by = {name: treated.with_columns(outcome.columns) for name, treated in everybody.items()}
+        values = {name: _values(outcome, treated) for name, treated in treated_by.items()}
         for info in run.versions:
-            treated = treated_by[info.version]
+            treated, who = treated_by[info.version], everybody[info.version]
             rows += _estimates(outcome, info.version, treated, virtual=run.virtual)
             if run.trials > 1:
                 rows += _between_trials(outcome, info.version, treated)
-            rows += predict_outcome(outcome, info.version, treated, run, published)
+            if outcome.is_share:
+                rows += predict_outcome(outcome, info.version, values[info.version], who, run, published)
         reference = run.versions[0]
         for info in run.versions[1:]:
-            rows += _differences(outcome, reference, info, treated_by)
-        rows += order_versions(outcome, run, treated_by)
+            rows += _differences(outcome, reference, info, values, matches)
+        if outcome.is_share:
+            rows += order_versions(outcome, values, matches)
         if published is not None:
             rows += _published(outcome, published)
     for info in run.versions:
-        followed = _pick(tables[info.version], survival.COLUMNS)
+        followed = read_columns(tables[info.version], survival.COLUMNS)
         rows += survival.survival_rows(info.version, followed, MONTE_CARLO_ONLY if run.virtual else None)
     return judge_published(rows, run)
 
 
-def _pick(table: pl.LazyFrame, names: Sequence[str], who: str | None = None) -> pl.DataFrame:
-    """Those of the columns that the table has, of those subjects where `who` is true."""
-    there = table.collect_schema()
-    rows = table if who is None else table.filter(who)
-    return rows.select([name for name in dict.fromkeys(names) if name in there]).collect()
+def _values(outcome: Outcome, treated: pl.DataFrame) -> pl.Series:
+    """What can be subtracted between versions: whether it happened, or the number; else nothing is known of anybody."""
+    value = outcome.happened() if outcome.is_share else pl.col(outcome.column)
+    subtracted = outcome.is_share or outcome.kind == "number"
+    return treated.select((value if subtracted else pl.lit(None)).alias("it"))["it"]
 
 
 def _labelled(found: Interval, virtual: bool) -> Interval:
@@ -153,17 +158,14 @@ def _between_trials(outcome: Outcome, version: str, treated: pl.DataFrame) -> It
 
 
 def _differences(
-    outcome: Outcome, reference: VersionInfo, other: VersionInfo, treated: Mapping[str, pl.DataFrame]
+    outcome: Outcome, reference: VersionInfo, other: VersionInfo, values: Mapping[str, pl.Series], matches: Matches
 ) -> Iterator[Row]:
     shares = outcome.is_share
     if not shares and outcome.kind != "number":
         return
-    value = outcome.happened() if shares else pl.col(outcome.column).cast(pl.Float64)
-    first, second = (
-        treated[info.version].select("subject", value.alias(name))
-        for info, name in ((reference, "first"), (other, "second"))
-    )
-    both = first.join(second, on="subject", how="inner")
+    taken = matches.take((reference.version, other.version), values)
+    kind = pl.Boolean if shares else pl.Float64
+    both = pl.DataFrame({"first": taken[reference.version], "second": taken[other.version]}).cast(kind)
     paired = both.drop_nulls()
     missing = both.height - paired.height
     if shares:

@@ -20,8 +20,8 @@ from math import sqrt
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy import stats
 
+from trialrun.analysis.distributions import beta_quantile, betabinomial_quantiles
 from trialrun.analysis.estimates import LEVEL
 
 FloatArray = NDArray[np.float64]
@@ -37,31 +37,46 @@ SEED = 20060901
 SETS, TRIALS, SUBJECTS, TOTAL, OF_SETS, OF_TRIALS, SQUARES, SHARED, TRIAL_SIZES, SET_SIZES = range(10)
 
 
-def sum_by_set(values: pl.Series, trial: pl.Series, parameter_set: pl.Series) -> FloatArray:
-    """The sums of each parameter set, (sets, 10), from one number a subject; a null value is not assessed.
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """The trial of each subject, and the parameter set of each trial, both counted from 0."""
 
-    Trials without a set (null) count as one set of their own.
-    """
-    known = values.is_not_null().to_numpy()
-    y = values.cast(pl.Float64).to_numpy()[known]
-    which, trials = (_ranks(named)[known] for named in (parameter_set, trial))
+    of_subject: NDArray[np.intp]
+    of_trial: NDArray[np.intp]
+
+
+def group_trials(trial: pl.Series, parameter_set: pl.Series) -> Grouping:
+    """From the trial and the set of each subject. Trials without a set (null) count as one set of their own."""
+    which, trials = _ranks(parameter_set), _ranks(trial)
     width = int(trials.max(initial=0)) + 1
     per_trial, of_subject = np.unique(which * width + trials, return_inverse=True)
     _, of_trial = np.unique(per_trial // width, return_inverse=True)
+    return Grouping(of_subject, of_trial)
 
-    def add(where: NDArray[np.intp], numbers: FloatArray) -> FloatArray:
-        return np.bincount(where, weights=numbers).astype(np.float64)
 
-    size, total = add(of_subject, np.ones(y.size)), add(of_subject, y)
+def sum_by_set(values: pl.Series, groups: Grouping) -> FloatArray:
+    """The sums of each parameter set, (sets, 10), from one number a subject; a null value is not assessed."""
+    known = values.is_not_null().to_numpy()
+    y = values.cast(pl.Float64).to_numpy()[known]
+    of_subject = groups.of_subject[known]
+
+    def add(where: NDArray[np.intp], numbers: FloatArray | None, least: int = 0) -> FloatArray:
+        return np.bincount(where, weights=numbers, minlength=least).astype(np.float64)
+
+    size = add(of_subject, None, groups.of_trial.size)
+    there = size > 0  # trials in which anybody was assessed
+    total, squares = (add(of_subject, part, there.size)[there] for part in (y, y**2))
+    size = size[there]
+    _, of_trial = np.unique(groups.of_trial[there], return_inverse=True)
     n, sums = add(of_trial, size), add(of_trial, total)
     columns = (
         np.ones(n.size),
-        add(of_trial, np.ones(size.size)),
+        add(of_trial, None),
         n,
         sums,
         sums**2 / n,
         add(of_trial, total**2 / size),
-        add(of_trial, add(of_subject, y**2)),
+        add(of_trial, squares),
         add(of_trial, size**2) / n,
         add(of_trial, size**2),
         n**2,
@@ -192,9 +207,9 @@ def predict_share(sums: FloatArray, of: int) -> Prediction | None:
         else:
             precision = mean * (1 - mean) / variance - 1
             shape = mean * precision, (1 - mean) * precision
-        law, counted = stats.beta(*shape), stats.betabinom(of, *shape)
-        rate = float(law.ppf(_TAIL)), float(law.ppf(1 - _TAIL))
-        counts = int(counted.ppf(_TAIL)), int(counted.ppf(1 - _TAIL))
+        rate = beta_quantile(_TAIL, *shape), beta_quantile(1 - _TAIL, *shape)
+        low, high = betabinomial_quantiles((_TAIL, 1 - _TAIL), of, *shape)
+        counts = low, high
     errors = _errors(sums) if found.parameter is not None else (None, None)
     return Prediction(found, rate, *counts, of, *errors)
 

@@ -70,6 +70,20 @@ def format_published(row: Row) -> str:
     return f"{row.events}/{row.n}, {format_estimate(row)}"
 
 
+_PHRASES = {  # where a label needs its group to be understood, or is too long for a line of the terminal
+    "ctls_reported": "Clinical tumour lysis, as reported",
+    "ltls_howard_step_up": "Laboratory lysis (Howard), step-ups",
+    "response": "Complete or partial response",
+    "alc_on_c1": "End of on-period, over baseline",
+    "alc_rebound_c1": "End of week off, over on-period",
+}
+
+
+def phrase(outcome: str) -> str:
+    """An outcome in words that stand alone."""
+    return _PHRASES.get(outcome) or all_outcomes()[outcome].label
+
+
 def find_row(rows: Sequence[Row], outcome: str, version: str, statistics: Sequence[str]) -> Row | None:
     """The first row of an outcome under a version with one of these statistics and without a category."""
     return next(
@@ -89,21 +103,26 @@ WIDTH = 100
 _LABEL, _VALUE = 36, 21
 
 
+def format_header(run: Run) -> list[str]:
+    """What was run, and from what."""
+    trials = f"{run.trials} trials of " if run.trials > 1 else ""
+    return [
+        run.title or run.study,
+        f"{trials}{run.subjects} virtual participants, {run.cycles} cycles; seed {run.seed}; "
+        f"trialrun {run.program_version}",
+        f"protocol {short_hash(run.protocol_hash)}; population {short_hash(run.population_hash)}",
+    ]
+
+
 def format_summary(rows: Sequence[Row], run: Run) -> str:
     """The summary as text of at most 100 columns: every outcome, each version, the difference to the first version.
 
     Published numbers, and how many could not be assessed, stand in lines of their own under the simulated ones.
     Differences in shares are in percentage points.
     """
-    trials = f"{run.trials} trials of " if run.trials > 1 else ""
-    lines = [
-        run.title or run.study,
-        f"{trials}{run.subjects} virtual participants, {run.cycles} cycles; seed {run.seed}; "
-        f"trialrun {run.program_version}",
-        f"protocol {short_hash(run.protocol_hash)}; population {short_hash(run.population_hash)}",
-    ]
+    lines = format_header(run)
     for notice in run.notices:
-        lines += wrap(f"NOTICE: {notice}", WIDTH, subsequent_indent="  ")
+        lines += wrap(f"NOTICE: {notice}", WIDTH, subsequent_indent="  ", break_on_hyphens=False)
     called = name_columns([info.version for info in run.versions])
     lines += [f"{short}: {version}" for version, short in called.items() if short != version]
     for other in range(1, max(2, len(run.versions))):
@@ -121,9 +140,9 @@ def short_hash(content_hash: str | None) -> str:
     return "unknown" if content_hash is None else content_hash.removeprefix("sha256:")[:12]
 
 
-def name_columns(versions: Sequence[str]) -> dict[str, str]:
+def name_columns(versions: Sequence[str], longest: int = _VALUE - 1) -> dict[str, str]:
     """What each version is called above its column: by its name, or by a letter where one name is too long for a column."""
-    if all(len(version) < _VALUE for version in versions):
+    if all(len(version) <= longest for version in versions):
         return {version: version for version in versions}
     return {version: _letters(number) for number, version in enumerate(versions)}
 

@@ -40,6 +40,19 @@ def print_json(value: object, file: TextIO | None = None) -> None:
     print(json_text(value), end="", file=file or sys.stdout)
 
 
+_ASCII = str.maketrans({"–": "-", "−": "-", "µ": "u", "×": "x"})
+
+
+def print_text(text: str) -> None:
+    """Text for people; signs that the terminal does not know are replaced, and never stop the answer."""
+    encoding = sys.stdout.encoding or "ascii"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        text = text.translate(_ASCII).encode(encoding, "replace").decode(encoding)
+    print(text)
+
+
 def print_rows(rows: Sequence[Mapping[str, Cell]], columns: Sequence[str], form: Format, title: str = "") -> None:
     """The same rows as a table for people, as a JSON list, or as CSV (empty cell = missing)."""
     if form is Format.json:

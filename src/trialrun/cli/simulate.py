@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trialrun.cli.output import Format, print_json, print_rows
+from trialrun.cli.output import Format, print_json, print_rows, print_text
 from trialrun.vocab.problems import Problem, TrialrunError
 
 if TYPE_CHECKING:
@@ -75,6 +75,9 @@ Chunk = Annotated[
     ),
 ]
 Out = Annotated[Path, typer.Option("--out", help="Folder for the record (Parquet), the outcomes and the summary.")]
+All = Annotated[
+    bool, typer.Option("--all", help="Print every outcome, window and part of the uncertainty, not the key ones alone.")
+]
 Form = Annotated[Format, typer.Option("--format", help="text for people, json or csv for programs.")]
 
 
@@ -104,6 +107,7 @@ def simulate(
     resume: Resume = False,
     keep: Keep = Kept.record,
     chunk: Chunk = None,
+    everything: All = False,
     format: Form = Format.text,  # noqa: A002
 ) -> None:
     """Conduct one version of a protocol on virtual subjects and write the record as if the trial had been run.
@@ -125,6 +129,7 @@ def simulate(
         None if one_set else str(ensemble or ""),
         settings,
         format,
+        everything,
     )
 
 
@@ -144,6 +149,7 @@ def compare(
     keep: Keep = Kept.record,
     chunk: Chunk = None,
     out: Out = Path("out/compare"),
+    everything: All = False,
     format: Form = Format.text,  # noqa: A002
 ) -> None:
     """Conduct several schedules on the same virtual subjects with the same luck, and compare them.
@@ -171,6 +177,7 @@ def compare(
         None if one_set else str(ensemble or ""),
         settings,
         format,
+        everything,
     )
 
 
@@ -195,6 +202,7 @@ def _rehearse(
     ensemble: str | None,
     settings: _Settings,
     form: Format,
+    everything: bool,
 ) -> None:
     from trialrun.workers import Where, start_early, suggest_workers
 
@@ -206,7 +214,7 @@ def _rehearse(
         people = None if population is None else str(population)
         plan = read_rehearsal(Request(tuple(named), people, subjects, trials, seed, cycles, ensemble))
         rows = _conduct(plan, out, subjects * (trials or 1), where, settings, started)
-    _print(rows, form, out)
+    _print(rows, form, out, everything)
 
 
 def _conduct(
@@ -236,9 +244,10 @@ def _conduct(
         )
 
 
-def _print(rows: list[Row], form: Format, out: Path) -> None:
+def _print(rows: list[Row], form: Format, out: Path, everything: bool) -> None:
     from dataclasses import asdict
 
+    from trialrun.analysis.answer import format_answer
     from trialrun.analysis.run import read_run
     from trialrun.analysis.wording import format_summary
 
@@ -248,5 +257,8 @@ def _print(rows: list[Row], form: Format, out: Path) -> None:
     elif form is Format.csv:
         print_rows(plain, list(plain[0]), form)
     else:
-        typer.echo(format_summary(rows, read_run(out)))
-        typer.echo(f"\nRecord, outcomes and summary are in {out}; draw them with: trialrun report {out}")
+        run = read_run(out)
+        print_text(format_summary(rows, run) if everything else format_answer(rows, run))
+        print_text(f"\nRecord, outcomes and summary are in {out}; draw them with: trialrun report {out}")
+        if not everything:
+            print_text("Every outcome and its parts: the same command with --resume --all, or summary.csv.")

@@ -16,7 +16,7 @@ Status = Literal["published", "derived", "assumed"]
 class Part(BaseModel):
     """Base of every part: frozen, and an unknown key is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True, defer_build=True)
 
 
 def _read_days(text: Any) -> Any:

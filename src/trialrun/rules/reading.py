@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 from difflib import get_close_matches
-from typing import Any
-
-from lark import Token, Tree
+from typing import TYPE_CHECKING, Any
 
 from trialrun.rules.nodes import (
     Change,
@@ -32,6 +30,9 @@ from trialrun.rules.terms import Input, Remember, Term, Vocabulary, Window
 from trialrun.vocab.problems import Location, Problem, TrialrunError
 from trialrun.vocab.units import convert, find_unit
 
+if TYPE_CHECKING:
+    from lark import Token, Tree  # takes its time to load, and a worker parses nothing; a token is a str
+
 _QUANTITY = re.compile(r"([+-]?\d+(?:\.\d+)?)\s*(.*)", re.DOTALL)
 _MULTIPLE = re.compile(r"x\s*(ULN|LLN|baseline)")
 
@@ -42,6 +43,10 @@ def read_rule(text: str, vocabulary: Vocabulary, location: Location | None = Non
     where = location or Location()
     tree = parse_rule(text, where)
     return Rule(" ".join(text.split()), _Reader(text, vocabulary, where).predicate(tree), where)
+
+
+def _is_current(tree: Any) -> bool:
+    return getattr(tree, "data", None) == "current"
 
 
 class _Reader:
@@ -56,7 +61,7 @@ class _Reader:
         return TrialrunError(Problem(code, message, found, expected, self._where))
 
     def _quote(self, tree: Any) -> str:
-        if isinstance(tree, Token):
+        if isinstance(tree, str):
             return str(tree)
         return " ".join(self._text[tree.meta.start_pos : tree.meta.end_pos].split())
 
@@ -179,16 +184,16 @@ class _Reader:
                 raise self._error(
                     "category-order", f"{category.name} is a category and has no order", operator, "= or !="
                 )
-            word = str(right.children[0]) if isinstance(right, Tree) and right.data == "current" else str(right)
+            word = str(right.children[0]) if _is_current(right) else str(right)
             return self._membership(text, left, [word.strip('"')], operator == "!=")
-        if isinstance(right, Token):
+        if isinstance(right, str):
             raise self._error(
                 "not-a-category", "only a category is compared with a quoted word", str(right), "a number with its unit"
             )
         return Compare(text, *self._pair(left, operator, right))
 
     def _category(self, tree: Any) -> Term | None:
-        if isinstance(tree, Tree) and tree.data == "current":
+        if _is_current(tree):
             term = self._term(str(tree.children[0]))
             return term if term.kind == "category" else None
         return None
@@ -322,8 +327,8 @@ class _Reader:
                 return Value(text, self._current(term), term.unit)
             case "reduced" | "reduced_ever" | "worst" | "worst_ever":
                 word = str(parts[0]) if str(tree.data).startswith("reduced") else "worst"
-                term = self._measured(str(parts[-1] if isinstance(parts[-1], Token) else parts[-2]))
-                window = Window("ever") if isinstance(parts[-1], Token) else self._window(parts[-1])
+                term = self._measured(str(parts[-1] if isinstance(parts[-1], str) else parts[-2]))
+                window = Window("ever") if isinstance(parts[-1], str) else self._window(parts[-1])
                 return Value(text, Input(self._direction(word, term), term.name, window), term.unit)
             case "nadir":
                 term = self._measured(str(parts[0]))

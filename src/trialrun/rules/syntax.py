@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.resources import files
-
-from lark import Lark, Token, Tree
-from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedInput, UnexpectedToken
+from typing import TYPE_CHECKING
 
 from trialrun.vocab.problems import Location, Problem, TrialrunError
+
+if TYPE_CHECKING:  # lark is loaded where a rule is parsed, which workers do not
+    from lark import Lark, Token, Tree
+    from lark.exceptions import UnexpectedInput
 
 _WORDS = {
     "NAME": "a term",
@@ -24,12 +26,17 @@ _WORDS = {
 
 @cache
 def _parser() -> Lark:
+    from lark import Lark
+
     grammar = files("trialrun.rules").joinpath("grammar.lark").read_text(encoding="utf-8")
     return Lark(grammar, parser="lalr", propagate_positions=True, maybe_placeholders=False)
 
 
 def parse_rule(text: str, where: Location) -> Tree[Token]:
     """The parse tree of the expression of a rule; text that is no rule is a TrialrunError at `where`."""
+    from lark import Tree
+    from lark.exceptions import UnexpectedInput
+
     try:
         tree = _parser().parse(text)
         rule = tree.children[0]
@@ -40,6 +47,8 @@ def parse_rule(text: str, where: Location) -> Tree[Token]:
 
 
 def _syntax(error: UnexpectedInput, text: str, where: Location) -> Problem:
+    from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedToken
+
     if not text.strip():
         return Problem("rule-syntax", "the rule is empty", None, "a condition such as neutrophils < 0.5 x10^9/L", where)
     expected = _expected(error)

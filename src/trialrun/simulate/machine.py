@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable
 from hashlib import blake2b
@@ -12,17 +11,7 @@ from typing import Any
 import llvmlite
 import llvmlite.binding as llvm
 
-
-def kernel_folder() -> Path:
-    """Where kernels are kept: TRIALRUN_CACHE, else the user's cache folder; a temporary one if that cannot be written."""
-    named = os.environ.get("TRIALRUN_CACHE")
-    folder = Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "trialrun"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
-    except OSError:
-        return Path(tempfile.mkdtemp(prefix="trialrun-"))
+from trialrun.vocab.cache import cache_folder, write_whole
 
 
 def load_code(source: bytes, write_ir: Callable[[int], str]) -> Any:
@@ -39,12 +28,10 @@ def load_code(source: bytes, write_ir: Callable[[int], str]) -> Any:
     machine = target.create_target_machine(cpu=llvm.get_host_cpu_name(), features=features.flatten(), opt=3, jit=True)
     said = (llvm.get_host_cpu_name(), features.flatten(), llvmlite.__version__, str(width))
     digest = blake2b(b"".join([source, *(part.encode() for part in said)]), digest_size=12).hexdigest()
-    file = kernel_folder() / f"kernel-{digest}.o"
+    file = (cache_folder() or Path(tempfile.mkdtemp(prefix="trialrun-"))) / f"kernel-{digest}.o"
     code = file.read_bytes() if file.exists() else _compile(write_ir(width), machine)
     if not file.exists():
-        with tempfile.NamedTemporaryFile(dir=file.parent, suffix=".part", delete=False) as part:
-            part.write(code)
-        Path(part.name).replace(file)  # whole or not at all: two processes may come at once
+        write_whole(file, code)
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()

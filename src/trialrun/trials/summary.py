@@ -7,13 +7,13 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 import polars as pl
-from scipy import stats
 
+from trialrun.analysis.distributions import normal_quantile
 from trialrun.analysis.estimates import LEVEL, estimate_proportion
 from trialrun.engine.source import FloatArray
 from trialrun.trials.uncertainty import interval_of_sets
 
-_Z = float(stats.norm.ppf((1 + LEVEL) / 2))
+_Z = normal_quantile((1 + LEVEL) / 2)
 
 
 @dataclass(frozen=True, slots=True)

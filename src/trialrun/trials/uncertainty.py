@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import stats
 
+from trialrun.analysis.distributions import beta_quantile, normal_quantile
 from trialrun.analysis.estimates import LEVEL
 from trialrun.engine.source import FloatArray, IntArray
 
@@ -38,9 +38,9 @@ def interval_of_sets(values: FloatArray, sets: IntArray, share: bool) -> tuple[f
     if variance == 0.0 or (share and not 0.0 < mean < 1.0):
         return mean, mean
     if not share:
-        half = float(stats.norm.ppf(1 - _TAIL)) * float(np.sqrt(variance))
+        half = normal_quantile(1 - _TAIL) * float(np.sqrt(variance))
         return mean - half, mean + half
     # a beta distribution has less variance than one that is 0 or 1
     size = max(mean * (1.0 - mean) / variance - 1.0, 1e-6)
-    low, high = stats.beta.ppf((_TAIL, 1 - _TAIL), mean * size, (1.0 - mean) * size)
-    return float(low), float(high)
+    low, high = (beta_quantile(share, mean * size, (1.0 - mean) * size) for share in (_TAIL, 1 - _TAIL))
+    return low, high

@@ -62,7 +62,7 @@ def assess_file(path: Path | str) -> list[Answer]:
 
     A file that cannot be read, or without the key, is a TrialrunError; a bad situation is an Answer with problems.
     """
-    source = read_yaml(path)
+    source = read_yaml(path, keep=False)  # it may be of patients
     if not isinstance(source.data, dict) or not isinstance(source.data.get("situations"), list):
         expected = "situations: a list of situations"
         problem = Problem(
