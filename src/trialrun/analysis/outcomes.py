@@ -40,7 +40,7 @@ def derive_outcomes(tables: Tables, info: VersionInfo) -> pl.DataFrame:
     `tables` are those of `record.tables` with tests by their canonical names and values in canonical units. Null means
     not known or not assessable, never no. Days are counted from the first dose (day 0).
     """
-    tables = _with_numbers(tables)
+    tables = _with_numbers(_with_last_news(tables))
     timeline = derive_timeline(tables, info)
     findings = timeline.add_day(tables["findings"].select("subject", "date", "test", "value", "text", "low", "high"))
     reviewed = derive_reviewed(tables, timeline)
@@ -60,6 +60,17 @@ def derive_outcomes(tables: Tables, info: VersionInfo) -> pl.DataFrame:
         return left.join(right, on="subject", how="left", maintain_order="left")
 
     return reduce(join, parts, start).with_columns(pl.col("subject").cast(pl.String))
+
+
+def _with_last_news(tables: Tables) -> Tables:
+    """The tables without the lines of events that a later line replaces, as a trial's engine leaves them."""
+    events = tables["adverse_events"]
+    if not {"entry", "corrects"} <= set(events.columns) or not events["corrects"].count():
+        return tables
+    return {
+        **tables,
+        "adverse_events": events.filter(~pl.col("entry").is_in(events["corrects"].drop_nulls().implode())),
+    }
 
 
 def _with_numbers(tables: Tables) -> Tables:

@@ -293,10 +293,12 @@ def _read_table(path: Path, table: str) -> pl.DataFrame:
         pl.col(name).cast(kind) if name in present else pl.lit(None, dtype=kind).alias(name)
         for name, kind in wanted.items()
     ]
+    if table == "adverse_events" and {"entry", "corrects"} <= set(present):
+        found = found.filter(~pl.col("entry").is_in(pl.col("corrects").drop_nulls().implode()))
     return found.select(columns).collect()
 
 
-# Identifiers and corrections of lines: a run writes none of the latter, and a real record is read with them applied.
+# Identifiers and corrections of lines: of a run only events have any, and a real record is read with them applied.
 _UNREAD = frozenset({"entry", "known", "corrects", "why_corrected"})
 
 

@@ -125,7 +125,11 @@ def apply_observed(subjects: Subjects, day: int, observed: Observed) -> None:
         _book_findings(subjects, day, findings.test, findings.rows, findings.values, findings.low, findings.high)
     for events in observed.events:
         end = events.end if events.end is not None else np.full(events.rows.shape, float(day))
-        subjects.history.event(events.term, events.rows, events.day, events.grade, end)
+        if events.replaces is None:
+            subjects.history.event(events.term, events.rows, events.day, events.grade, end)
+        else:
+            before = events.replaces
+            subjects.history.update_event(events.term, events.rows, events.day, before, events.grade, end)
     last_day = subjects.dosing.ended
     for ended in observed.ended:
         going = subjects.left[ended.rows] == NEVER
