@@ -22,6 +22,7 @@ from trialrun.analysis.safety import (
     derive_worst_events,
 )
 from trialrun.analysis.timeline import Tables, derive_timeline
+from trialrun.engine.subjects import MARROW
 from trialrun.vocab.tests import all_tests
 
 EVENTS = {
@@ -31,7 +32,9 @@ EVENTS = {
     "infection": "infection",
 }
 COUNTS = {"neutrophils": "neutropenia", "platelets": "thrombocytopenia"}
-TESTS = frozenset({*LYSIS_TESTS, *EXAMINATION, *RESPONSE_COUNTS, SYMPTOMS, *COUNTS})  # outcomes rest on no other
+TESTS = frozenset(
+    {*LYSIS_TESTS, *EXAMINATION, *RESPONSE_COUNTS, SYMPTOMS, *MARROW, *COUNTS}
+)  # outcomes rest on no other
 
 
 def derive_outcomes(tables: Tables, info: VersionInfo) -> pl.DataFrame:
@@ -50,7 +53,7 @@ def derive_outcomes(tables: Tables, info: VersionInfo) -> pl.DataFrame:
         derive_worst_events(tables, timeline, EVENTS, reviewed),
         *(derive_worst_count(findings, timeline, test, name, info.ctcae) for test, name in COUNTS.items()),
         derive_deaths(tables, timeline),
-        derive_response(findings, timeline),
+        derive_response(findings, timeline, info.examines_marrow),
         derive_creatinine(findings, timeline),
         derive_lymphocyte_outcomes(derive_lymphocytes_by_cycle(findings, timeline, info), timeline),
     ]
