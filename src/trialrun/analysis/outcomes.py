@@ -70,10 +70,8 @@ def _with_last_news(tables: Tables) -> Tables:
     events = tables["adverse_events"]
     if not {"entry", "corrects"} <= set(events.columns) or not events["corrects"].count():
         return tables
-    return {
-        **tables,
-        "adverse_events": events.filter(~pl.col("entry").is_in(events["corrects"].drop_nulls().implode())),
-    }
+    replaced = pl.col("entry").is_in(events["corrects"].drop_nulls().implode()).fill_null(False)
+    return {**tables, "adverse_events": events.filter(~replaced)}
 
 
 def _with_numbers(tables: Tables) -> Tables:

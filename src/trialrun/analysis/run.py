@@ -303,7 +303,7 @@ def _read_table(path: Path, table: str) -> pl.DataFrame:
         for name, kind in wanted.items()
     ]
     if table == "adverse_events" and {"entry", "corrects"} <= set(present):
-        found = found.filter(~pl.col("entry").is_in(pl.col("corrects").drop_nulls().implode()))
+        found = found.filter(pl.col("entry").is_in(pl.col("corrects").drop_nulls().implode()).fill_null(False).not_())
     return found.select(columns).collect()
 
 
