@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from simulate.conftest import POPULATION_FILE
 from trialrun.engine.source import Moment, Observed, Orders
 from trialrun.simulate.clinic import VirtualClinic
-from trialrun.simulate.population import Population, read_population
+from trialrun.simulate.population import Population
 from trialrun.vocab.problems import TrialrunError
 from trialrun.vocab.tests import all_tests
 
@@ -233,118 +232,6 @@ def test_clinical_lysis_is_laboratory_lysis_with_a_rise_of_creatinine(population
     assert (trial.grades("tumor_lysis_syndrome")[lysed] >= 1).all()
     assert (trial.grades("tumor_lysis_syndrome")[~lysed] == 0).all()
     assert (baseline > 0).all()
-
-
-SMALL = (
-    *("marrow_lymphocytes", "marrow_normocellular", "marrow_nodules", "constitutional_symptoms"),
-    *("node_longest", "node_spd", "liver_below_costal_margin"),
-)
-
-
-def _left(population: Population, part: float) -> tuple[VirtualClinic, dict[str, NDArray[np.float64]]]:
-    """Subjects before treatment of whose CLL cells in tissue and marrow this part is left, and what is true of them."""
-    clinic = VirtualClinic(population, 500, 4)
-    everyone = np.arange(500)
-    for state in ("tissue", "marrow"):
-        clinic._biology.scale_state(state, everyone, np.full(500, part))
-    return clinic, {test: clinic._laboratory.truth(test, everyone) for test in SMALL}
-
-
-def test_the_share_of_lymphocytes_in_the_marrow_follows_its_cells(population: Population) -> None:
-    clinic, before = _left(population, 1.0)
-    normal, others = (population.marrow[name].value for name in ("marrow_normal_lymphocytes", "crowding_half"))
-    expected = others * (1.0 - normal) / (clinic.truth()["marrow"] + others)
-    np.testing.assert_allclose(1.0 - before["marrow_lymphocytes"] / 100.0, expected, rtol=1e-12)
-    assert np.median(before["marrow_lymphocytes"]) > 30, "untreated CLL has an infiltrated marrow"
-    _, after = _left(population, 1e-6)
-    np.testing.assert_allclose(after["marrow_lymphocytes"], 100 * normal, rtol=1e-3)
-    assert (after["marrow_normocellular"] == 1).all()
-    assert (after["marrow_nodules"] == 0).all()
-
-
-def test_what_is_too_small_is_not_felt_and_symptoms_go_with_the_disease(population: Population) -> None:
-    numbers = {name: population.leukemia[name].value for name in ("node_palpable", "liver_palpable", "symptoms_part")}
-    _, before = _left(population, 1.0)
-    _, after = _left(population, 1e-4)
-    assert (before["node_longest"] > 0).mean() > 0.95
-    for found in (before, after):
-        felt, liver = found["node_longest"] > 0, found["liver_below_costal_margin"]
-        assert np.array_equal(felt, found["node_spd"] > 0)
-        assert (found["node_longest"][felt] >= numbers["node_palpable"]).all()
-        assert (liver[liver > 0] >= numbers["liver_palpable"]).all()
-    assert (after["node_longest"] == 0).all()
-    assert (after["liver_below_costal_margin"] == 0).all()
-    assert 0.2 < before["constitutional_symptoms"].mean() < 0.6
-    _, more = _left(population, numbers["symptoms_part"] * 1.01)
-    _, less = _left(population, numbers["symptoms_part"] * 0.99)
-    assert np.array_equal(more["constitutional_symptoms"], before["constitutional_symptoms"])
-    assert (less["constitutional_symptoms"] == 0).all()
-
-
-@pytest.fixture(scope="module")
-def venetoclax() -> Population:
-    return read_population(POPULATION_FILE.parents[1] / "venetoclax-rampup")
-
-
-def _lysis(trial: Trial) -> list[tuple[int, int, float, float, float, float]]:
-    """What was told of lysis: day, subject, start, grade, end, and the grade told before (NaN: a new event)."""
-    return [
-        (day, int(item.rows[i]), item.day[i], item.grade[i], item.end[i], before)
-        for day, observed in trial.seen
-        for item in observed.events
-        if item.term == "tumor_lysis_syndrome" and item.end is not None
-        for i in range(item.rows.size)
-        for before in (np.nan if item.replaces is None else item.replaces[i],)
-    ]
-
-
-@pytest.mark.parametrize("every", [1, 14])
-def test_clinical_lysis_ends_when_the_body_has_recovered_and_is_told_once(venetoclax: Population, every: int) -> None:
-    clinic = VirtualClinic(venetoclax, 400, 9)
-    trial = conduct(clinic, lambda day: 400.0 if day < 3 else 0.0, 70, every=every)
-    truth = clinic.truth()
-    told = _lysis(trial)
-    new = [(row, start) for _, row, start, _, _, before in told if np.isnan(before)]
-    assert len(set(new)) == len(new) > 20, "one event is told as new once"
-    stayed = truth["here"] == 1
-    by_subject = np.bincount([row for row, _ in new], minlength=clinic.n)
-    assert np.array_equal(by_subject[stayed], truth["clinical_lyses"][stayed])
-    known: dict[tuple[int, float], tuple[float, float]] = {}
-    for day, row, start, grade, end, before in told:
-        if not np.isnan(before):
-            old_grade, old_end = known[row, start]
-            assert (before, np.isnan(old_end)) == (old_grade, True), "only what went on is told anew"
-            assert grade > before or not np.isnan(end)
-        if not np.isnan(end):
-            assert start <= end
-            assert grade == 5 or end <= day - venetoclax.lysis["lysis_recovery"].value
-        known[row, start] = grade, end
-    assert all(not np.isnan(end) for (row, _), (_, end) in known.items() if stayed[row]), "weeks after the last dose"
-
-
-def test_clinical_lysis_goes_on_for_as_long_as_chemistry_or_creatinine_shows_it(venetoclax: Population) -> None:
-    clinic = VirtualClinic(venetoclax, 400, 9)
-    usual, p = clinic.truth(), {name: number.value for name, number in venetoclax.lysis.items()}
-    signs: dict[int, np.ndarray] = {}
-    here = np.ones(clinic.n, dtype=np.bool_)
-    ended: list[tuple[int, int]] = []
-    for day in range(50):
-        clinic.live(day, Orders(np.full(clinic.n, 400.0 if day <= 3 else 0.0), {}, here))
-        now = clinic.truth()
-        high = {"urate": p["lysis_urate"], "phosphate": p["lysis_phosphate"], "potassium": p["lysis_potassium"]}
-        signs[day] = now["creatinine"] - usual["creatinine"] >= p["lysis_creatinine"]
-        for name, limit in high.items():
-            signs[day] |= (now[name] >= limit) & (usual[name] < limit)
-        signs[day] |= (now["calcium"] <= p["lysis_calcium"]) & (usual["calcium"] > p["lysis_calcium"])
-        for item in clinic.observe(Moment(day, {"adverse_events": here})).events:
-            if item.term == "tumor_lysis_syndrome" and item.end is not None:
-                over = ~np.isnan(item.end) & (item.grade < 5)
-                ended += zip(item.rows[over].tolist(), item.end[over].astype(int).tolist(), strict=True)
-    assert len(ended) > 20
-    for row, last in ended:
-        assert signs[last][row]
-        assert not signs[last + 1][row]
-        assert not signs[last + 2][row]
 
 
 @pytest.mark.parametrize(
