@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import polars as pl
 import pytest
 
+from trialrun.analysis.definitions import all_outcomes
 from trialrun.analysis.outcomes import derive_outcomes
 from trialrun.analysis.run import VersionInfo
 from trialrun.analysis.timeline import derive_timeline
@@ -302,3 +303,79 @@ def test_without_nodes_response_cannot_be_told(make_tables: Make, info: VersionI
     tables = make_tables(exposures=doses("A", (0, 20, 10.0)), findings=blind)
     found = of(derive_outcomes(tables, info), "A")
     assert (found["best_response"], found["response"]) == ("NE", None)
+
+
+NORMAL_MARROW = {"marrow_lymphocytes": 15.0, "marrow_normocellular": "yes", "marrow_nodules": "no"}
+INFILTRATED = {**NORMAL_MARROW, "marrow_lymphocytes": 35.0}
+Marrow = dict[int, dict[str, Any]]
+
+
+def _complete(marrow: Marrow, days: Sequence[int], broken: Sequence[int] = ()) -> list[dict[str, Any]]:
+    """Nothing but the marrow is lacking on these days, not on those `broken`; `marrow` by the day it was examined."""
+    lines = examined("A", 0, 30.0, 90.0)
+    for day in days:
+        lines += examined("A", day, 0.0, 2.0, node_longest=0.0, platelets=90.0 if day in broken else 150.0)
+    for day, tests in marrow.items():
+        for test, said in tests.items():
+            lines.append({"subject": "A", "day": day, "test": test, "text" if isinstance(said, str) else "value": said})
+    return lines
+
+
+@pytest.mark.parametrize(
+    ("examines", "marrow", "days", "broken", "best", "complete"),
+    [
+        (True, {84: NORMAL_MARROW}, (28, 56, 84), (), "CR", True),
+        (None, {84: NORMAL_MARROW}, (28, 56, 84), (), "CR", True),
+        # a real marrow seldom lies on the day of the examination
+        (True, {70: NORMAL_MARROW}, (28, 56, 84), (), "CR", True),
+        (True, {84: INFILTRATED}, (28, 56, 84), (), "PR", False),
+        (True, {84: INFILTRATED}, (28, 56, 84, 112, 140, 168), (), "PR", False),
+        # nobody looked, although everything else was there for two months: it may have been complete
+        (True, {}, (28, 56, 84), (), "PR", None),
+        (True, {0: NORMAL_MARROW}, (28, 56, 84), (), "PR", None),
+        (True, {}, (28, 56, 84, 112), (112,), "PR", None),
+        # something else was lacking: it was not, whatever the marrow
+        (True, {}, (28, 56, 84, 112), (84,), "PR", False),
+        (True, {}, (28,), (), "SD", False),
+        # the trial does not examine the marrow: nothing can be said of anyone
+        (False, {}, (28, 56, 84, 112), (84,), "PR", None),
+        (None, {}, (28, 56, 84, 112), (84,), "PR", None),
+        (False, {}, (28,), (), "SD", None),
+        (True, {}, (), (), "NE", None),
+    ],
+)
+def test_complete_response(
+    make_tables: Make,
+    info: VersionInfo,
+    examines: bool | None,
+    marrow: Marrow,
+    days: Sequence[int],
+    broken: Sequence[int],
+    best: str,
+    complete: bool | None,
+) -> None:
+    lines = _complete(marrow, days, broken)
+    tables = make_tables(exposures=doses("A", (0, 20, 10.0), (28, 48, 10.0)), findings=lines)
+    found = of(derive_outcomes(tables, replace(info, examines_marrow=examines)), "A")
+    assert (found["best_response"], found["complete_response"]) == (best, complete)
+
+
+def test_a_trial_that_does_not_examine_the_marrow_has_no_share_of_complete_responses(
+    make_tables: Make, info: VersionInfo
+) -> None:
+    tables = make_tables(exposures=doses("A", (0, 20, 10.0)), findings=_complete({}, (28, 56, 84), (56,)))
+    outcomes = derive_outcomes(tables, replace(info, examines_marrow=False))
+    assert outcomes.select(all_outcomes()["complete_response"].happened().count()).item() == 0
+
+
+def test_a_line_that_replaces_another_of_an_event_is_no_episode(make_tables: Make, info: VersionInfo) -> None:
+    def told(entry: str, grade: float, corrects: str | None = None, **end: int) -> dict[str, Any]:
+        event = {"subject": "A", "day": 5, "term": "tumor_lysis_syndrome", "grade": grade, "entry": entry}
+        return {**event, "corrects": corrects, **end}
+
+    tables = make_tables(
+        exposures=doses("A", (0, 20, 10.0)),
+        adverse_events=[told("1", 1.0), told("2", 3.0, "1"), told("3", 3.0, "2", end_day=9)],
+    )
+    found = of(derive_outcomes(tables, info), "A")
+    assert (found["ctls_reported_grade"], found["ctls_reported_day"], found["ctls_reported_episodes"]) == (3, 5, 1)

@@ -119,3 +119,17 @@ def test_without_cases(edited) -> None:  # type: ignore[no-untyped-def]
     (folder / "cases.yaml").unlink()
     checked = check_protocol(read_protocol(folder))
     assert [problem.code for problem in checked.problems if problem.severity != "note"] == ["no-cases"]
+
+
+@pytest.mark.parametrize(
+    ("new", "said"),
+    [
+        ("when_complete_for: 56 days", "stand together"),
+        ("when_complete_for: 56 days, again_after: 168 days, asks_for_events: true", "does nothing else"),
+        ("when_complete_for: 8 weeks, again_after: 168 days", "whole number of days"),
+    ],
+)
+def test_when_the_marrow_is_due_is_said_in_full(edited, problems_of, new, said) -> None:  # type: ignore[no-untyped-def]
+    told = problems_of(edited(("when_complete_for: 56 days, again_after: 168 days", new)))
+    assert any(said in str(problem) for problem in told), [str(problem) for problem in told]
+    assert all(problem.location.line is not None for problem in told)

@@ -8,7 +8,7 @@ from io import StringIO
 from trialrun.plan.calendar import plan_version
 from trialrun.plan.planned import planned_doses_section
 from trialrun.protocol import Protocol, read_protocol
-from trialrun.protocol.prose import Statement, describe_version, read_aloud, window_text
+from trialrun.protocol.prose import Grid, Statement, describe_version, read_aloud, window_text
 from trialrun.protocol.render_html import render_html
 from trialrun.protocol.render_text import print_prose
 
@@ -119,3 +119,13 @@ def test_prose_as_json_is_plain(study: Protocol) -> None:
     told = json.loads(json.dumps(describe_version(study, study.version()).as_dict()))
     kinds = {block["kind"] for section in told["sections"] for block in section["blocks"]}
     assert kinds == {"statement", "grid", "paragraph"}
+
+
+def test_when_the_marrow_is_due_is_told_in_words(study: Protocol) -> None:
+    prose = describe_version(study, study.version("original"))
+    (grid,) = (block for section in prose.sections for block in section.blocks
+               if isinstance(block, Grid) and block.caption == "What is measured")  # fmt: skip
+    (row,) = (row for row in grid.rows if row[0] == "Bone marrow")
+    assert row[1].endswith(
+        "(only where all else of a complete response has held for 56 days, and not again for 168 days)"
+    )

@@ -25,6 +25,9 @@ class Subject:
     def event(self, term: str, day: float, grade: float, end: float = NAN) -> None:
         self.history.event(term, ONE, day, np.array([grade]), np.array([end]))
 
+    def news(self, term: str, day: float, before: float, grade: float, end: float = NAN) -> None:
+        self.history.update_event(term, ONE, *(np.array([each]) for each in (day, before, grade, end)))
+
     def answer(self, day: float) -> str:
         return explain(self.rule, self.history.columns(day, ONE), 0).verdict
 
@@ -221,6 +224,38 @@ def test_an_event_without_a_grade_is_at_least_grade_1() -> None:
         subject = Subject(text)
         subject.event("flare", 0, NAN)
         assert subject.answer(0) == answer
+
+
+def test_news_of_an_event_replace_what_was_known_of_it_and_it_is_not_counted_again() -> None:
+    going_on, twice = Subject("flare"), Subject("count of flare ever = 2")
+    worse, lately = Subject("grade of flare >= 3"), Subject("worst grade of flare over last 5 days >= 2")
+    for subject in (going_on, twice, worse, lately):
+        subject.event("flare", 0, 2, end=1)
+        subject.event("flare", 4, 2)
+        subject.history.reviewed(ONE, 20)
+        subject.news("flare", 4, before=2, grade=3)
+    assert worse.answer(20) == "true"
+    for subject in (going_on, twice, worse, lately):
+        subject.news("flare", 4, before=3, grade=3, end=12)
+    assert [going_on.answer(day) for day in (12, 20)] == ["true", "false"]
+    assert [lately.answer(day) for day in (17, 20)] == ["true", "false"]
+    assert (worse.answer(20), twice.answer(20)) == ("false", "true")
+    twice.event("flare", 19, 1)
+    assert twice.answer(20) == "false"
+
+
+def test_of_two_events_that_go_on_the_end_of_one_leaves_the_other() -> None:
+    subject = Subject("flare")
+    subject.event("flare", 0, 2)
+    subject.event("flare", 3, 2)
+    subject.event("flare", 1, 2, end=6)
+    subject.history.reviewed(ONE, 9)
+    subject.news("flare", 3, before=2, grade=2, end=5)
+    assert subject.answer(9) == "true"
+    subject.news("flare", 0, before=2, grade=2, end=4)
+    assert [subject.answer(day) for day in (6, 9)] == ["true", "false"]
+    with pytest.raises(ValueError, match="goes on"):
+        subject.news("flare", 0, before=2, grade=2, end=4)
 
 
 def test_grades_are_1_to_5() -> None:

@@ -27,6 +27,7 @@ from trialrun.analysis.safety import (
     derive_worst_events,
 )
 from trialrun.analysis.timeline import Tables, derive_timeline
+from trialrun.engine.subjects import MARROW
 from trialrun.vocab.tests import all_tests
 
 EVENTS = {
@@ -36,7 +37,9 @@ EVENTS = {
     "infection": "infection",
 }
 COUNTS = {"neutrophils": "neutropenia", "platelets": "thrombocytopenia"}
-TESTS = frozenset({*LYSIS_TESTS, *EXAMINATION, *RESPONSE_COUNTS, SYMPTOMS, *COUNTS})  # outcomes rest on no other
+TESTS = frozenset(
+    {*LYSIS_TESTS, *EXAMINATION, *RESPONSE_COUNTS, SYMPTOMS, *MARROW, *COUNTS}
+)  # outcomes rest on no other
 
 
 def derive_outcomes(tables: Tables, info: VersionInfo) -> pl.DataFrame:
@@ -45,7 +48,7 @@ def derive_outcomes(tables: Tables, info: VersionInfo) -> pl.DataFrame:
     `tables` are those of `record.tables` with tests by their canonical names and values in canonical units. Null means
     not known or not assessable, never no. Days are counted from the first dose (day 0).
     """
-    tables = _with_numbers(tables)
+    tables = _with_numbers(_with_last_news(tables))
     timeline = derive_timeline(tables, info)
     findings = timeline.add_day(tables["findings"].select("subject", "date", "test", "value", "text", "low", "high"))
     reviewed = derive_reviewed(tables, timeline)
@@ -56,7 +59,7 @@ def derive_outcomes(tables: Tables, info: VersionInfo) -> pl.DataFrame:
         derive_flare_course(tables, timeline, info, reviewed),
         *(derive_worst_count(findings, timeline, test, name, info.ctcae) for test, name in COUNTS.items()),
         derive_deaths(tables, timeline),
-        derive_response(findings, timeline),
+        derive_response(findings, timeline, info.examines_marrow),
         derive_creatinine(findings, timeline),
         derive_normal_lymphocytes(findings, timeline),
         derive_lymphocyte_outcomes(derive_lymphocytes_by_cycle(findings, timeline, info), timeline),
@@ -67,6 +70,15 @@ def derive_outcomes(tables: Tables, info: VersionInfo) -> pl.DataFrame:
         return left.join(right, on="subject", how="left", maintain_order="left")
 
     return reduce(join, parts, start).with_columns(pl.col("subject").cast(pl.String))
+
+
+def _with_last_news(tables: Tables) -> Tables:
+    """The tables without the lines of events that a later line replaces, as a trial's engine leaves them."""
+    events = tables["adverse_events"]
+    if not {"entry", "corrects"} <= set(events.columns) or not events["corrects"].count():
+        return tables
+    replaced = pl.col("entry").is_in(events["corrects"].drop_nulls().implode()).fill_null(False)
+    return {**tables, "adverse_events": events.filter(~replaced)}
 
 
 def _with_numbers(tables: Tables) -> Tables:

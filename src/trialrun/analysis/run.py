@@ -25,7 +25,8 @@ class VersionInfo:
     `levels_mg` are the dose levels (mg a day) in ascending order; `target_mg` the target dose (mg a day) or None
     where the protocol names none; the drug is planned on the first `days_on` days of each cycle of `cycle_days`
     days; `planned_mg` is the dose planned for each day counted from the first dose (index 0) for a subject whose dose
-    is never modified, empty where it is not known; `ctcae` names the version of CTCAE that grades laboratory values.
+    is never modified, empty where it is not known; `ctcae` names the version of CTCAE that grades laboratory values;
+    `examines_marrow` says whether the marrow is examined where response asks for it (None: not known, then whether any was).
     """
 
     version: str
@@ -37,6 +38,7 @@ class VersionInfo:
     cycle_days: int | None = None
     planned_mg: tuple[float, ...] = ()
     ctcae: str = CTCAE
+    examines_marrow: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +168,12 @@ class _Keys:
             raise self._wrong(key, "a list of numbers")
         return tuple(float(part) for part in value)
 
+    def optional_truth(self, key: str) -> bool | None:
+        value = self.value(key)
+        if value is not None and not isinstance(value, bool):
+            raise self._wrong(key, "true or false")
+        return value
+
     def optional_texts(self, key: str) -> tuple[str, ...]:
         value = self.value(key)
         if value is None:
@@ -248,6 +256,7 @@ def _version(keys: _Keys, directory: Path) -> VersionInfo:
         cycle_days=keys.whole("cycle_days"),
         planned_mg=planned,
         ctcae=keys.optional_text("ctcae") or CTCAE,
+        examines_marrow=keys.optional_truth("examines_marrow"),
     )
 
 
@@ -297,10 +306,12 @@ def _read_table(path: Path, table: str) -> pl.DataFrame:
         pl.col(name).cast(kind) if name in present else pl.lit(None, dtype=kind).alias(name)
         for name, kind in wanted.items()
     ]
+    if table == "adverse_events" and {"entry", "corrects"} <= set(present):
+        found = found.filter(pl.col("entry").is_in(pl.col("corrects").drop_nulls().implode()).fill_null(False).not_())
     return found.select(columns).collect()
 
 
-# Identifiers and corrections of lines: a run writes none of the latter, and a real record is read with them applied.
+# Identifiers and corrections of lines: of a run only events have any, and a real record is read with them applied.
 _UNREAD = frozenset({"entry", "known", "corrects", "why_corrected"})
 
 

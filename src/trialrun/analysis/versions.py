@@ -29,5 +29,6 @@ def derive_version_info(plan: Plan, cycles: int) -> VersionInfo:
         days_on=plan.give[1] + 1,
         cycle_days=plan.cycle_days,
         planned_mg=tuple(dose.dose for dose in plan_doses(plan, cycles)),
+        examines_marrow="marrow_lymphocytes" in plan.tests,
         ctcae=CTCAE if graded_by is None else graded_by.standard.upper().removeprefix("CTCAE-"),
     )

@@ -131,10 +131,11 @@ def find_growth(view: View) -> tuple[Truths, Truths]:
     return growth, rise
 
 
-def find_category(view: View) -> tuple[NDArray[np.int8], Truths]:
-    """The category and the growth of `assess_response`, without what explains them."""
+def find_category(view: View) -> tuple[NDArray[np.int8], Truths, Truths]:
+    """The category and the growth of `assess_response`, without what explains them, and whether all of a complete response
+    but the marrow is there."""
     truths = _judge(view)[-1]
-    return _category(truths, view.now.length), truths["growth"]
+    return _category(truths, view.now.length), truths["growth"], both(truths["clinical"], truths["counts"])
 
 
 def conclude(view: View) -> Response:

@@ -209,6 +209,25 @@ def _held(
     return found
 
 
+def lacks_marrow(standard: str, course: Course, when: Numbers) -> NDArray[np.bool_]:
+    """Who (n,) may have been in complete remission but for a marrow that nobody examined: all else of it held for as long as is
+    asked, at the assessments on the days `when` (k, n), before any progression."""
+    hold = next(row.bound or 0.0 for row in select("cll_response", standard, "hold"))
+    start, nobody = np.full(when.shape[1], np.nan), np.zeros(when.shape[1], dtype=np.bool_)
+    usable = ~np.isnan(when) & (np.cumsum((course.categories == Category.PD) & ~np.isnan(when), axis=0) == 0)
+    examined, waiting, lacked = nobody, nobody, nobody
+    for j, response in enumerate(course.assessments):
+        truths = response.truths
+        keeps = usable[j] & (truths["clinical"] == TRUE) & (truths["counts"] == TRUE)
+        ends = usable[j] & (course.categories[j] != Category.NE) & ~keeps
+        lacked = lacked | (ends & waiting)
+        start = np.where(ends, np.nan, np.where(keeps & np.isnan(start), when[j], start))
+        examined = ~ends & (examined | (keeps & (truths["marrow"] != UNKNOWN)))
+        long_enough = keeps & (compare(when[j] - start, ">=", hold) == TRUE)
+        waiting = ~ends & ~examined & (waiting | long_enough)
+    return lacked | waiting
+
+
 def summarize_categories(categories: NDArray[np.int8]) -> Mapping[str, int]:
     """How many subjects have each category, by its published name."""
     return {category.label: int((categories == category).sum()) for category in reversed(Category)}

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from trialrun.engine.decide import GIVING, Decisions, apply_decisions, decide
-from trialrun.engine.respond import update_response
+from trialrun.engine.respond import lacks_marrow, update_response
 from trialrun.engine.source import BoolArray, FloatArray, IntArray, Moment, Observed, Orders, Source
 from trialrun.engine.subjects import Subjects, apply_exposures, apply_observed, set_states
 from trialrun.plan.calendar import Plan, Visit
@@ -71,7 +71,7 @@ def conduct(
         if against.size:
             log.deviations.append((day, against))
         visits = calendar.visits(plans, holds, subjects, day)
-        observed = source.observe(Moment(day, _due(visits, subjects.n)))
+        observed = source.observe(Moment(day, _due(visits, subjects, day)))
         apply_observed(subjects, day, observed)
         log.observed.append((day, replace(observed, exposures=taken)))
         deciding = np.zeros(subjects.n, dtype=np.bool_)
@@ -111,12 +111,16 @@ def _decide_and_apply(subjects: Subjects, plan: Plan, day: int, rows: IntArray, 
         log.columns.append(columns)
 
 
-def _due(visits: Iterable[VisitOf], n: int) -> dict[str, BoolArray]:
+def _due(visits: Iterable[VisitOf], subjects: Subjects, day: int) -> dict[str, BoolArray]:
     """For each test, and for `adverse_events`, which of the n subjects are due for it at these visits."""
     due: dict[str, BoolArray] = {}
     for _, visit, rows in visits:
         for test in (*visit.tests, *(("adverse_events",) if visit.asks_for_events else ())):
-            due.setdefault(test, np.zeros(n, dtype=np.bool_))[rows] = True
+            due.setdefault(test, np.zeros(subjects.n, dtype=np.bool_))[rows] = True
+        for item in visit.confirmations:
+            some = rows[lacks_marrow(subjects, day, rows, item.complete_for, item.again_after)]
+            for test in item.tests if some.size else ():
+                due.setdefault(test, np.zeros(subjects.n, dtype=np.bool_))[some] = True
     return due
 
 

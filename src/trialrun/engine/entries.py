@@ -36,6 +36,7 @@ def derive_tables(
     return {name: _finish(name, table, names, first_dose) for name, table in tables.items()}
 
 
+WORSE, OVER = "the event became worse", "the event ended"  # why the line of an event is corrected
 LONGEST = 2**20  # days: of one subject all lines come before those of the next
 
 _LETTERS = {
@@ -64,6 +65,9 @@ def _finish(name: str, table: pl.DataFrame, names: pl.Series, first_dose: date |
         entry=pl.concat_str(subject, pl.lit(f"-{_LETTERS[name]}"), number),
         **{_DATES[column]: start + pl.duration(days=pl.col(column).cast(pl.Int64)) for column in dates},
     )
+    if "replaced" in table.columns:
+        called = table.select(replaced="line", corrects="entry")
+        table = table.join(called, on="replaced", how="left", maintain_order="left")
     wanted = schema(name)
     missing = [
         pl.lit(None, dtype=dtype).alias(column) for column, dtype in wanted.items() if column not in table.columns
@@ -198,12 +202,16 @@ def _exposures(log: Log, plans: Sequence[Plan], which: IntArray) -> pl.DataFrame
 
 
 def _events(log: Log) -> pl.DataFrame:
-    """Adverse events; going on is null, and one without an end counts for the day on which it was told."""
+    """Adverse events; going on is null, and one without an end counts for the day on which it was told.
+
+    What is told anew of an event is a correction of the line before: the same event, as the record has it.
+    """
     told = [(day, item) for day, observed in log.observed for item in observed.events]
     lines = _lines([(item.day.astype(np.int64), item.term, item.rows) for _, item in told])
     ends = [np.full(item.rows.shape, float(day)) if item.end is None else item.end for day, item in told]
     none = np.zeros(0)
-    return pl.DataFrame(
+    anew = [np.full(item.rows.shape, item.replaces is not None) for _, item in told]
+    table = pl.DataFrame(
         {
             "row": lines["row"],
             "day": lines["day"],
@@ -213,7 +221,15 @@ def _events(log: Log) -> pl.DataFrame:
                 np.repeat([day for day, _ in told], [item.rows.size for _, item in told]), dtype=pl.Int64
             ),
             "term": lines["name"],
+            "anew": pl.Series(np.concatenate([none > 0, *anew])),
         }
+    )
+    if not table["anew"].any():
+        return table
+    before = pl.col("line").shift().over("row", "term", "day")
+    why = pl.when(pl.col("end_day").is_null()).then(pl.lit(WORSE)).otherwise(pl.lit(OVER))
+    return table.with_row_index("line").with_columns(
+        replaced=pl.when("anew").then(before), why_corrected=pl.when("anew").then(why)
     )
 
 

@@ -60,7 +60,10 @@ class RecordedSubject:
         origin = first if isinstance(first, date) else on
         tables["adverse_events"] = name_events(tables["adverse_events"], plan)
         today = (on - origin).days
-        rows = {name: _by_day(tables[name], name, origin) for name in _DATED}
+        superseded = record.superseded.get("adverse_events", tables["adverse_events"].clear())
+        told = _as_told(tables["adverse_events"], superseded.filter(pl.col("subject") == subject))
+        dated = {**tables, "adverse_events": told}
+        rows = {name: _by_day(dated[name], name, origin) for name in _DATED}
         doses = _doses(tables["exposures"], origin, today, plan.drug, plan.unit)
         return cls(subject, origin, today, tables, rows, doses)
 
@@ -100,6 +103,31 @@ def _by_day(table: pl.DataFrame, name: str, origin: date) -> dict[int, tuple[Row
     for row in table.iter_rows(named=True):
         found.setdefault(row["_day"], []).append(row)
     return {day: tuple(rows) for day, rows in found.items()}
+
+
+def _as_told(events: pl.DataFrame, superseded: pl.DataFrame) -> pl.DataFrame:
+    """The lines of events that count, and before each that replaces one of an event that went on, what was known till then.
+
+    Decisions of the past rested on it. `replaces` is the grade (0: none given) of the line that was told before; null in the
+    first of an event. Any other correction (of the term, the start, an event that had ended) counts as if nothing had
+    stood before it.
+    """
+    earlier = {row["entry"]: row for row in superseded.iter_rows(named=True)}
+    told: list[dict[str, Any]] = []
+    for row in events.iter_rows(named=True):
+        chain = [row]
+        while (before := earlier.get(chain[0]["corrects"])) is not None and _goes_on(before, chain[0]):
+            chain.insert(0, {**before, "term": row["term"]})
+        grades = [None, *(line["grade"] or 0.0 for line in chain[:-1])]
+        told += [{**line, "replaces": grade} for line, grade in zip(chain, grades, strict=True)]
+    return pl.DataFrame(told, schema={**events.schema, "replaces": pl.Float64()})
+
+
+def _goes_on(before: Row, after: Row) -> bool:
+    """Whether a later line is news of an event that was going on, not the mending of a slip."""
+    same = _plain(before["term"]) == _plain(after["term"]) and before["date"] == after["date"]
+    known, since = (row["known"] or row["date"] for row in (after, before))
+    return bool(same and before["end_date"] is None and known > since)
 
 
 def _plain(text: str) -> str:
@@ -183,7 +211,9 @@ class RecordedSource:
         for row in self._subject.on("adverse_events", day):
             start = float((row["date"] - origin).days)
             end = float("nan") if row["end_date"] is None else float((row["end_date"] - origin).days)
-            found.append(Events(row["term"], _ONE, np.array([row["grade"]]), np.array([start]), np.array([end])))
+            replaces = None if row["replaces"] is None else np.array([row["replaces"]])
+            about = (np.array([row["grade"]], dtype=np.float64), np.array([start]), np.array([end]))
+            found.append(Events(row["term"], _ONE, *about, replaces))
         return found
 
 

@@ -44,6 +44,8 @@ class Events:
     """Adverse events of one term that became known: `rows` (m,), `grade` (m,) 1 to 5, `day` (m,) of their start.
 
     `end` (m,) is the day they ended, NaN = going on; without it they count for the moment at which they are reported.
+    `replaces` (m,) says that these are no new events: each was told before as going on, of this term and from this day, with
+    this grade (0 = not graded), and is told anew with what is known by now.
     """
 
     term: str
@@ -51,6 +53,14 @@ class Events:
     grade: FloatArray
     day: FloatArray
     end: FloatArray | None = None
+    replaces: FloatArray | None = None
+
+    def some(self, which: BoolArray) -> list[Events]:
+        """Those of the events for which `which` (m,) holds, or nothing where there are none."""
+        if not which.any():
+            return []
+        end, replaces = (None if each is None else each[which] for each in (self.end, self.replaces))
+        return [Events(self.term, self.rows[which], self.grade[which], self.day[which], end, replaces)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from trialrun.protocol.version import Protocol, Version
 from trialrun.protocol.vocabulary import RESPONSES
 from trialrun.rules import History
 
+MARROW = ("marrow_lymphocytes", "marrow_normocellular", "marrow_nodules")
 _NOT_ASSESSED = RESPONSES.index("not assessed")
 
 
@@ -33,7 +34,9 @@ class Subjects:
 
     `age` is in years on the day of the first dose (NaN = unknown); `consented` is three-valued (1, 0, -1); `response`
     indexes RESPONSES; `growth_before` is whether the last assessment showed growth; `current` holds the results of this
-    moment, `baseline` the last ones before the first dose; `visits_done[name]` is the cycle in which a visit was last
+    moment, `baseline` the last ones before the first dose; `complete_since` the day from which all of a complete response but
+    the marrow has held (NEVER: it does not), `marrow` what was found in the marrow since then, and `marrow_day` when it was
+    last examined (NEVER: not); `visits_done[name]` is the cycle in which a visit was last
     held; `left` the day a subject was last followed (NEVER = still followed).
     """
 
@@ -51,6 +54,9 @@ class Subjects:
     visits_done: dict[str, IntArray] = field(default_factory=dict)
     current: dict[str, FloatArray] = field(default_factory=dict)
     baseline: dict[str, FloatArray] = field(default_factory=dict)
+    complete_since: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    marrow_day: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    marrow: dict[str, FloatArray] = field(default_factory=dict)
     dose_unknown: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
     @classmethod
@@ -70,6 +76,8 @@ class Subjects:
             cr_cycle=np.full(n, NEVER, dtype=np.int64),
             cleared=np.zeros(n, dtype=np.int64),
             left=np.full(n, NEVER, dtype=np.int64),
+            complete_since=np.full(n, NEVER, dtype=np.int64),
+            marrow_day=np.full(n, NEVER, dtype=np.int64),
             dose_unknown=np.zeros(n, dtype=np.int64),
         )
 
@@ -125,7 +133,11 @@ def apply_observed(subjects: Subjects, day: int, observed: Observed) -> None:
         _book_findings(subjects, day, findings.test, findings.rows, findings.values, findings.low, findings.high)
     for events in observed.events:
         end = events.end if events.end is not None else np.full(events.rows.shape, float(day))
-        subjects.history.event(events.term, events.rows, events.day, events.grade, end)
+        if events.replaces is None:
+            subjects.history.event(events.term, events.rows, events.day, events.grade, end)
+        else:
+            before = events.replaces
+            subjects.history.update_event(events.term, events.rows, events.day, before, events.grade, end)
     last_day = subjects.dosing.ended
     for ended in observed.ended:
         going = subjects.left[ended.rows] == NEVER
@@ -145,6 +157,10 @@ def _book_findings(
     column = subjects.current.setdefault(test, np.full(subjects.n, np.nan))
     column[rows] = values
     before = rows[~subjects.dosing.started[rows]]
+    if test in MARROW:  # on treatment
+        found, now = subjects.marrow.setdefault(test, np.full(subjects.n, np.nan)), subjects.dosing.started[rows]
+        found[rows[now]] = values[now]
+        subjects.marrow_day[rows[now]] = day
     if before.size:
         kept = subjects.baseline.setdefault(test, np.full(subjects.n, np.nan))
         kept[before] = column[before]

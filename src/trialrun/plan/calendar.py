@@ -17,8 +17,18 @@ BoolArray = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
+class Confirmation:
+    """Tests that are due only once all else of a complete response has held for `complete_for` days, and not again for
+    `again_after` days: the marrow."""
+
+    tests: tuple[str, ...]
+    complete_for: int
+    again_after: int
+
+
+@dataclass(frozen=True, slots=True)
 class Visit:
-    """One visit of the plan.
+    """One visit of the plan. `tests` are due in everyone, `confirmations` in some.
 
     `day` is the offset within its cycle (0 = first day) or, before treatment, from the first dose; `before` and
     `after` are the window in days; `cycles` the first and last cycle (None = onwards) it belongs to.
@@ -38,6 +48,7 @@ class Visit:
     when: Literal["held", "treatment ended"] | None
     every: int | None
     after_end: int | None
+    confirmations: tuple[Confirmation, ...] = ()
 
     def in_cycle(self, cycle: IntArray) -> BoolArray:
         """Which of the cycles (n,) this visit belongs to."""
@@ -67,6 +78,12 @@ class Plan:
     visits: tuple[Visit, ...]
 
     @property
+    def tests(self) -> frozenset[str]:
+        """Everything that some visit measures, at least in some."""
+        sometimes = (tests for visit in self.visits for tests in (visit.tests, *(c.tests for c in visit.confirmations)))
+        return frozenset(test for tests in sometimes for test in tests)
+
+    @property
     def first_day(self) -> int:
         """The offset of the earliest planned visit."""
         return min((visit.day for visit in self.visits if visit.when is None and visit.cycles is None), default=0)
@@ -83,7 +100,13 @@ def plan_version(version: Version) -> Plan:
     visits = []
     for name, part in version.visits.items():
         activities = [version.activities[activity] for activity in part.does]
-        tests = tuple(dict.fromkeys(test for activity in activities for test in activity.tests))
+        always = [activity for activity in activities if activity.when_complete_for is None]
+        tests = tuple(dict.fromkeys(test for activity in always for test in activity.tests))
+        confirmations = tuple(
+            Confirmation(tuple(activity.tests), activity.when_complete_for, activity.again_after)
+            for activity in activities
+            if activity.when_complete_for is not None and activity.again_after is not None
+        )
         visits.append(
             Visit(
                 name=name,
@@ -99,6 +122,7 @@ def plan_version(version: Version) -> Plan:
                 when=part.when,
                 every=part.every,
                 after_end=part.after,
+                confirmations=confirmations,
             )
         )
     doses = [level.value for level in treatment.levels]

@@ -50,6 +50,8 @@ _FIELDS = {
     "decides_dose": "decides the dose",
     "asks_for_events": "asks for adverse events",
     "assesses_response": "assesses response",
+    "when_complete_for": "once all else of a complete response has held for",
+    "again_after": "not again for",
 }
 
 

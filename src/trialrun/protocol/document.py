@@ -224,6 +224,16 @@ class ActivityPart(Part):
     samples: list[str] = []
     asks_for_events: bool = False
     assesses_response: bool = False
+    when_complete_for: Days | None = None
+    again_after: Days | None = None
+
+    @model_validator(mode="after")
+    def _both(self) -> ActivityPart:
+        if (self.when_complete_for is None) != (self.again_after is None):
+            raise ValueError("`when_complete_for` and `again_after` stand together")
+        if self.when_complete_for is not None and (self.asks_for_events or self.assesses_response or not self.tests):
+            raise ValueError("an activity with `when_complete_for` has `tests` and does nothing else")
+        return self
 
 
 class SamplePart(Sourced):

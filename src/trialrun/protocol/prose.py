@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from trialrun.protocol.document import ConcomitantPart, Sourced, VisitPart
+from trialrun.protocol.document import ActivityPart, ConcomitantPart, Sourced, VisitPart
 from trialrun.protocol.version import Criterion, Protocol, RuleTable, Version
 from trialrun.rules import Term
 
@@ -224,7 +224,7 @@ class _Teller:
         rows = tuple((_words(name), *_when(visit)) for name, visit in visits.items())
         yield Grid("When the visits are", ("Visit", "Day", "Window", "Cycles"), rows)
         measured = tuple(
-            (item.label, ", ".join(self.label(test) for test in item.tests))
+            (item.label, ", ".join(self.label(test) for test in item.tests) + _condition(item))
             for item in self.version.activities.values()
             if item.tests
         )
@@ -306,6 +306,15 @@ def _when(visit: VisitPart) -> tuple[str, str, str]:
     first, last = visit.cycles
     cycles = f"{first} onwards" if last is None else (str(first) if first == last else f"{first} to {last}")
     return f"day {visit.day} of the cycle", window, cycles
+
+
+def _condition(item: ActivityPart) -> str:
+    if item.when_complete_for is None:
+        return ""
+    return (
+        f" (only where all else of a complete response has held for {item.when_complete_for} days, "
+        f"and not again for {item.again_after} days)"
+    )
 
 
 def _flow(text: str) -> str:

@@ -32,6 +32,8 @@ same tables.
 - A dose that was held or missed is a line in `exposures` with dose 0. A planned dosing day without a line is unknown,
   not 0.
 - An event that was not reported counts as absent only after a visit in `visits` whose plan asks for events.
+- An event that became worse or ended is the same event: a line with the same start that corrects the line before, and `known`
+  when that was learnt. It is one event, and decisions until then rest on what was known of it.
 
 A small example, made up: `examples/records/lenalidomide-cll`.
 

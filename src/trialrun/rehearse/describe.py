@@ -69,6 +69,7 @@ def write_description(
                 "cycle_days": info.cycle_days,
                 "planned_mg": list(info.planned_mg),
                 "ctcae": info.ctcae,
+                "examines_marrow": info.examines_marrow,
             }
             for info, arm in zip(infos, rehearsal.arms, strict=True)
         ],

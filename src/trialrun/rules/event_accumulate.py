@@ -42,6 +42,10 @@ class Course:
         self.end = np.full((_GRADES, n), -np.inf)
         self.began = np.full((_GRADES, n), np.nan)
         self.latest = nothing(n)
+        # how many go on, and what the last one that ended had been when the first of them began: both to take one back
+        self._going_on = np.zeros((_GRADES, n), dtype=np.int16)
+        self._end_before = np.full((_GRADES, n), -np.inf)
+        self._began_before = np.full((_GRADES, n), np.nan)
         self.seen = np.zeros(_GRADES, dtype=np.bool_)
 
     def event(self, rows: IntArray, start: FloatArray, grade: FloatArray, end: FloatArray) -> None:
@@ -51,10 +55,30 @@ class Course:
         self.seen[level] = True
         old = self.end[level, rows]
         later = (until > old) | ((until == old) & ~(start <= self.began[level, rows]))
+        open_ = np.isinf(until)
+        self._going_on[level[open_], rows[open_]] += 1
+        first = open_ & ~np.isposinf(old)
+        self._keep(rows[first], level[first], old[first], self.began[level[first], rows[first]])
+        behind = ~open_ & np.isposinf(old)
+        behind[behind] = until[behind] > self._end_before[level[behind], rows[behind]]
+        self._keep(rows[behind], level[behind], until[behind], start[behind])
         at, to = rows[later], level[later]
         self.end[to, at] = until[later]
         self.began[to, at] = start[later]
         self.latest[rows] = np.fmax(self.latest[rows], start)
+
+    def withdraw(self, rows: IntArray, grade: FloatArray) -> None:
+        """Take back that an event of each row (m,), each row once, goes on with this grade (0: not graded)."""
+        level = grade.astype(np.int64)
+        if (self._going_on[level, rows] < 1).any():
+            raise ValueError("only an event that goes on can be told anew")
+        self._going_on[level, rows] -= 1
+        last = self._going_on[level, rows] == 0
+        at, of = rows[last], level[last]
+        self.end[of, at], self.began[of, at] = self._end_before[of, at], self._began_before[of, at]
+
+    def _keep(self, rows: IntArray, level: IntArray, end: FloatArray, began: FloatArray) -> None:
+        self._end_before[level, rows], self._began_before[level, rows] = end, began
 
     def worst_since(self, rows: Rows, first: FloatArray, last: float) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Of the events that went on at some day from `first` (m,) to `last`: the lower and upper bound of the worst

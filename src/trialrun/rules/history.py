@@ -148,14 +148,27 @@ class History:
         start = np.broadcast_to(np.asarray(day, dtype=np.float64), rows.shape)
         grade = np.asarray(grade, dtype=np.float64)
         end = np.full(rows.shape, np.nan) if end_day is None else np.asarray(end_day, dtype=np.float64)
-        graded = grade[~np.isnan(grade)]
-        if ((graded < 1) | (graded > 5) | (graded != np.floor(graded))).any():
-            raise ValueError(f"a grade of {term} is not one of 1 to 5")
+        _check_grades(term, grade)
         for at in _rounds(rows):
             if term in self._courses:
                 self._courses[term].event(rows[at], start[at], grade[at], end[at])
             for accumulator in self._events.get(term, ()):
                 accumulator.event(rows[at], start[at], grade[at], end[at])
+
+    def update_event(
+        self, term: str, rows: IntArray, day: FloatArray, before: FloatArray, grade: FloatArray, end_day: FloatArray
+    ) -> None:
+        """Events (m,) that were given as going on with the grade `before` (0: not graded), as they are known by now.
+
+        They are the same events, begun on the same day: they are not counted again. A ValueError where none was going on.
+        """
+        _check_grades(term, grade)
+        course = self._courses.get(term)
+        if course is None:  # no rule asks for grade or duration
+            return
+        for at in _rounds(rows):
+            course.withdraw(rows[at], before[at])
+            course.event(rows[at], day[at], grade[at], end_day[at])
 
     def reviewed(self, rows: IntArray, day: float) -> None:
         """A visit that asked for events was completed: what was not reported is absent up to this day."""
@@ -204,6 +217,12 @@ class History:
         which = None if everyone else rows
         items = self._of if wanted is None else wanted
         return Columns(day, rows.size, {item: self._of[item].column(which, day) for item in items})
+
+
+def _check_grades(term: str, grade: FloatArray) -> None:
+    graded = grade[~np.isnan(grade)]
+    if ((graded < 1) | (graded > 5) | (graded != np.floor(graded))).any():
+        raise ValueError(f"a grade of {term} is not one of 1 to 5")
 
 
 def _increasing(rows: IntArray) -> bool:

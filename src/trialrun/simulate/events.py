@@ -2,7 +2,7 @@
 
 Every chance is luck of (seed, stream, subject, day). Numbers are (n,) by name, so that trials with other numbers stand side
 by side. Assumed throughout: febrile episodes, sepsis and deaths become known on the day; clinical lysis of grade 2 or worse
-on the day, of grade 1 at the next visit; flare at visits that ask for adverse events.
+on the day, of grade 1 at the next visit, and so its end; flare at visits that ask for adverse events.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ class Happenings:
         self._flare_burden = p["flare_burden"]
         self.lysis = Lysis(population, p, subjects, biology)
         self.hits = Hits(p, seed, subjects, biology)
-        self._lysis_told = np.zeros(n)
+        self._lysis_told = np.zeros(n)  # the grade with which the lysis that goes on was told last
+        self._lysis_over: list[Events] = []  # lysis that has ended, until a visit asks
         self._fever_from = np.full(n, -_NEVER)
         self._dies = np.full(n, _NEVER)
         self._cause = np.zeros(n, dtype=np.int64)
@@ -69,10 +70,12 @@ class Happenings:
         events, ended = [], []
         dead = np.flatnonzero(self.here & (self._dies <= day))
         if dead.size:
-            for cause, term in ((_TOXIC, INFECTION), (_LYSIS, LYSIS)):
-                rows = dead[self._cause[dead] == cause]
-                if rows.size:
-                    events.append(_events(term, rows, 5.0, day))
+            septic, lysed = (dead[self._cause[dead] == cause] for cause in (_TOXIC, _LYSIS))
+            if septic.size:
+                events.append(_events(INFECTION, septic, 5.0, day))
+            if lysed.size:  # it was told when it became serious, some days ago
+                self.lysis.worst[lysed] = 5.0
+                events += self._tell_lysis(lysed, np.full(lysed.size, float(day)))
             for reason, rows in (
                 ("death", dead[self._cause[dead] != _OTHER]),
                 ("death of another cause", dead[self._cause[dead] == _OTHER]),
@@ -134,18 +137,37 @@ class Happenings:
     def _lysis_today(self, day: int) -> list[Events]:
         serious = self.lysis.look(day, self.here)
         if serious.size:
-            fatal = draw_uniform(self._seed, "conduct.lysis_death", self._index[serious])
+            number = self.lysis.count[serious] - 1  # each lysis has its own luck
+            fatal = draw_uniform(self._seed, "conduct.lysis_death", self._index[serious], number)
             dying = serious[fatal < self._p["lysis_fatality"][serious]]
             self._let_die(dying, day + self._p["lysis_delay"][dying], _LYSIS)
+            self.lysis.deadly[dying] = self._cause[dying] == _LYSIS
+        rows, last = self.lysis.end(day)
+        if rows.size:
+            # what was told is told anew with its end, what was not is told once; both wait for a visit that asks
+            self._lysis_over += self._describe_lysis(rows, last)
+            self._lysis_told[rows] = 0.0
+            self.lysis.forget(rows)
         return self._tell_lysis(np.flatnonzero(self.here & (self.lysis.worst >= 2.0)))
 
-    def _tell_lysis(self, rows: IntArray) -> list[Events]:
-        new = rows[self.lysis.worst[rows] > self._lysis_told[rows]]
-        if new.size == 0:
-            return []
-        self._lysis_told[new] = self.lysis.worst[new]
-        going_on = np.full(new.size, np.nan)
-        return [Events(LYSIS, new, self.lysis.worst[new].copy(), self.lysis.since[new].copy(), going_on)]
+    def _tell_lysis(self, rows: IntArray, end: FloatArray | None = None) -> list[Events]:
+        """What is not yet told of the lysis of these rows: that it is there, or is worse by now."""
+        new = self.lysis.worst[rows] > self._lysis_told[rows]
+        rows, end = rows[new], np.full(rows.size, np.nan)[new] if end is None else end[new]
+        told = self._describe_lysis(rows, end)
+        self._lysis_told[rows] = self.lysis.worst[rows]
+        return told
+
+    def _describe_lysis(self, rows: IntArray, end: FloatArray) -> list[Events]:
+        """Lysis of these rows (m,) with its end (m,), apart whether it was told before."""
+        lysis, told = self.lysis, []
+        for before in (True, False):
+            some = (self._lysis_told[rows] > 0.0) == before
+            if some.any():
+                who = rows[some]
+                replaces = self._lysis_told[who] if before else None
+                told.append(Events(LYSIS, who, lysis.worst[who], lysis.since[who], end[some], replaces))
+        return told
 
     def _give_up(self, day: int, dose: FloatArray, events: list[Events]) -> list[Ended]:
         """Treatment that ends by judgement: after a serious event, or for complaints that grow with the dose."""
@@ -172,13 +194,13 @@ class Happenings:
         self._dies[rows[sooner]], self._cause[rows[sooner]] = day[sooner], cause
 
     def ask(self, day: int, asked: BoolArray) -> list[Events]:
-        """What subjects tell at a visit that asks for adverse events: lysis of grade 1, and flare.
+        """What subjects tell at a visit that asks for adverse events: lysis of grade 1, that lysis has ended, and flare.
 
         Flare: the worst grade since the last such visit with the day it was reached and, where it is milder by now, the
         grade of today as well. Mild flare of some subjects is never recorded (ascertainment).
         """
         rows = np.flatnonzero(asked & self.here)
-        told = self._tell_lysis(rows)
+        told = [*self._lysis_ended(asked), *self._tell_lysis(rows)]
         today = np.where(self.flare >= self._flare_told_from, self.flare, 0.0)
         worst = rows[self._flare_worst[rows] > today[rows]]
         if worst.size:
@@ -192,6 +214,16 @@ class Happenings:
         self._flare_worst[rows] = 0.0
         return told
 
+    def _lysis_ended(self, asked: BoolArray) -> list[Events]:
+        """Lysis that has ended, of those who are asked; that of others goes on waiting."""
+        told, waiting = [], []
+        for item in self._lysis_over:
+            now = asked[item.rows] & self.here[item.rows]
+            told += item.some(now)
+            waiting += item.some(~now & self.here[item.rows])
+        self._lysis_over = waiting
+        return told
+
     def hydration(self, day: int, ordered: FloatArray) -> FloatArray:
         """Hydration as the kidney has it (1 = hydrated, 0 = usual urine flow, below 0 = dry), from what was ordered."""
         return self.hits.dry(day, ordered)
@@ -202,7 +234,8 @@ class Happenings:
             "flare_grade": self.flare.copy(),
             "worst_flare_grade": self.flare_most.copy(),
             "laboratory_lysis": self.lysis.laboratory.astype(np.float64),
-            "clinical_lysis_grade": self.lysis.worst.copy(),
+            "clinical_lysis_grade": self.lysis.most.copy(),
+            "clinical_lyses": self.lysis.count.astype(np.float64),
             "kidney_hits": self.hits.count.copy(),
             "here": self.here.astype(np.float64),
         }

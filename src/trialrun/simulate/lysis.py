@@ -21,8 +21,13 @@ class Lysis:
     """Laboratory lysis: two abnormal values on one morning while cells are lysed. Clinical: creatinine has risen as well, then
     or within `lysis_window` days. A kidney that fails by itself, with no cells lysed, is not called lysis.
 
-    `laboratory` (n,) whether it was ever there, `worst` (n,) grade of clinical lysis so far (Cairo and Bishop 2004 by
-    multiples of the upper limit; a rise that stays at or below 1.5 x ULN is grade 1), `since` (n,) the day of that grade.
+    Clinical lysis ends when on `lysis_recovery` mornings in a row none of the four values is abnormal that was not so before
+    treatment and creatinine is back within the rise that clinical lysis asks for; `deadly` (n,) are those who die of it, in
+    whom it does not end. What comes later is another event.
+
+    `laboratory` (n,) whether it was ever there, `worst` (n,) grade of the clinical lysis that goes on, 0 where none does (Cairo
+    and Bishop 2004 by multiples of the upper limit; a rise that stays at or below 1.5 x ULN is grade 1), `since` (n,) the day
+    it began, `count` (n,) how many there have been, `most` (n,) the worst grade ever.
     """
 
     def __init__(
@@ -35,30 +40,62 @@ class Lysis:
         self._lysis_rate = subjects.traits["lysis_rate"]
         self.laboratory = np.zeros(n, dtype=np.bool_)
         self._last = np.full(n, -np.inf)
-        self.worst, self.since = np.zeros(n), np.zeros(n)
+        self._usual = self._abnormal()  # before treatment
+        self._sign = np.full(n, -np.inf)  # the last day with a sign of the lysis that goes on
+        self.worst, self.since, self.most = np.zeros(n), np.zeros(n), np.zeros(n)
+        self.count = np.zeros(n, dtype=np.int64)
+        self.deadly = np.zeros(n, dtype=np.bool_)
+
+    def _abnormal(self) -> BoolArray:
+        """Which of the four are past their limits, (4, n)."""
+        p, state = self._p, self._biology.state
+        return np.array(
+            [
+                state("urate") >= p["lysis_urate"],
+                state("phosphate") >= p["lysis_phosphate"],
+                state("potassium") >= p["lysis_potassium"],
+                state("calcium") <= p["lysis_calcium"],
+            ]
+        )
 
     def look(self, day: int, here: BoolArray) -> IntArray:
         """Look at today; returns the rows whose clinical lysis has become serious (grade 2 or worse) today."""
         p, state = self._p, self._biology.state
-        abnormal = (state("urate") >= p["lysis_urate"]).astype(np.int64)
-        abnormal += state("phosphate") >= p["lysis_phosphate"]
-        abnormal += state("potassium") >= p["lysis_potassium"]
-        abnormal += state("calcium") <= p["lysis_calcium"]
+        abnormal = self._abnormal()
         lysing = state("dying") * self._lysis_rate >= p["lysis_cells"]
-        laboratory = here & (abnormal >= 2) & lysing
+        laboratory = here & (abnormal.sum(axis=0) >= 2) & lysing
         self.laboratory |= laboratory
         self._last[laboratory] = day
         recent = here & (day - self._last <= p["lysis_window"])
-        if not recent.any():
+        going_on = self.worst > 0.0
+        if not (recent | going_on).any():
             return np.zeros(0, dtype=np.int64)
         creatinine = state("creatinine")
-        rows = np.flatnonzero(recent & (creatinine - self._creatinine >= p["lysis_creatinine"]))
+        risen = creatinine - self._creatinine >= p["lysis_creatinine"]
+        self._sign[risen | (abnormal & ~self._usual).any(axis=0)] = day
+        rows = np.flatnonzero(recent & risen)
         multiple = creatinine[rows] / self._limit[rows]
         grade = 1.0 + (multiple > 1.5) + (multiple > 3.0) + (multiple > 6.0)
         before = self.worst[rows]
-        self.since[rows[grade > before]] = day
+        new = rows[before == 0.0]
+        self.since[new] = day
+        self.count[new] += 1
         self.worst[rows] = np.maximum(before, grade)
+        np.maximum(self.most, self.worst, out=self.most)
         return rows[(grade >= 2.0) & (before < 2.0)]
+
+    def end(self, day: int) -> tuple[IntArray, FloatArray]:
+        """The rows (m,) whose clinical lysis is known by today to have ended, and the last day on which it showed (m,).
+
+        `worst` and `since` still say what it was: `forget` them when that has been noted.
+        """
+        over = (self.worst > 0.0) & (day - self._sign >= self._p["lysis_recovery"]) & ~self.deadly
+        rows = np.flatnonzero(over)
+        return rows, self._sign[rows]
+
+    def forget(self, rows: IntArray) -> None:
+        """Clinical lysis of these rows (m,) has ended."""
+        self.worst[rows] = 0.0
 
 
 class Hits:

@@ -31,9 +31,10 @@ _STATES = {
 }
 _TRAITS = {
     **{name: name for name in ("alt", "ast", "bilirubin", "albumin", "weight", "ecog")},
-    **{name: name for name in ("symptomatic_nodes_or_organs", "constitutional_symptoms")},
+    "symptomatic_nodes_or_organs": "symptomatic_nodes_or_organs",
     "lymphocyte_doubling_time": "doubling_time",
 }
+_ALWAYS = {"b_cell_cll": 1.0, "marrow_normocellular": 1.0, "marrow_nodules": 0.0}  # what is the same in everyone
 # Which bounds of `enrolled` a screening value must lie on the same side of as the truth; True: in multiples of ULN.
 _SCREENED = {
     "neutrophils": (("neutrophils", False),),
@@ -133,8 +134,16 @@ class Laboratory:
             return self.biology.state(name)[rows] * scale
         if test in _TRAITS:
             return traits[_TRAITS[test]][rows]
-        if test == "b_cell_cll":
-            return np.ones(rows.size)
+        if test in _ALWAYS:
+            return np.full(rows.size, _ALWAYS[test])
+        if test == "constitutional_symptoms":
+            now = self.biology.state("tissue")[rows] + self.biology.state("marrow")[rows]
+            before = traits["tissue_cells"][rows] + traits["marrow_cells"][rows]
+            return np.where(now >= traits["symptoms_part"][rows] * before, traits[test][rows], 0.0)
+        if test == "marrow_lymphocytes":
+            leukemic = np.maximum(self.biology.state("marrow")[rows], 0.0)
+            share = leukemic / (leukemic + traits["crowding_half"][rows])  # by which it is crowded
+            return np.asarray(100.0 * (share + (1.0 - share) * traits["marrow_normal_lymphocytes"][rows]))
         if test == "prior_systemic_therapy":
             return np.full(rows.size, float(self.population.line_of_therapy == "relapsed"))
         if test == "lymphocytes":
@@ -153,17 +162,18 @@ class Laboratory:
         swollen = 1.0 + traits["swelling"] * inflammation / (1.0 + traits["swelling_saturation"] * inflammation)
         volume = tissue / traits["cell_density"] * swollen
         nodes = traits["node_fraction"] * volume
-        if test == "node_spd":
-            return np.asarray(traits["node_shape"] * nodes ** (2.0 / 3.0))
-        if test == "node_longest":
-            return np.asarray(traits["node_length"] * nodes ** (1.0 / 3.0))
+        if test in ("node_spd", "node_longest"):
+            longest = traits["node_length"] * nodes ** (1.0 / 3.0)
+            size = longest if test == "node_longest" else traits["node_shape"] * nodes ** (2.0 / 3.0)
+            return np.where(longest >= traits["node_palpable"], size, 0.0)
         if test == "spleen_below_costal_margin":
             spleen = traits["spleen_volume"] + (1.0 - traits["node_fraction"]) * volume
             # its long axis grows with the cube root of its volume
             axis, felt = (np.cbrt(v / traits["spleen_volume"]) for v in (spleen, traits["spleen_palpable"]))
             return np.asarray(np.maximum(axis - felt, 0.0) * traits["spleen_length"])
         if test == "liver_below_costal_margin":
-            return np.maximum(traits["liver"], 0.0) * tissue / traits["tissue_cells"] * swollen
+            below = np.maximum(traits["liver"], 0.0) * tissue / traits["tissue_cells"] * swollen
+            return np.where(below >= traits["liver_palpable"], below, 0.0)
         raise TrialrunError(
             Problem("unmeasured-test", "virtual subjects have no such value", test, "a test of docs/simulate.md")
         )
@@ -172,7 +182,7 @@ class Laboratory:
 _COUNTED = ("neutrophils", "lymphocytes")
 _SIZES = (
     *("swelling", "swelling_saturation", "cell_density", "node_fraction", "node_shape", "node_length", "liver"),
-    *("spleen_volume", "spleen_palpable", "spleen_length", "tissue_cells"),
+    *("spleen_volume", "spleen_palpable", "spleen_length", "tissue_cells", "node_palpable", "liver_palpable"),
 )
 
 

@@ -9,7 +9,6 @@ import numpy as np
 
 from trialrun.engine.conduct import Calendar, VisitOf
 from trialrun.engine.source import (
-    BoolArray,
     Ended,
     Events,
     Exposures,
@@ -82,14 +81,17 @@ class ImperfectSource:
         told, waiting = [], []
         for item, release in self._waiting:
             now = (release <= day) | asked[item.rows]
-            told += _some(item, now)
-            waiting += [(part, release[~now]) for part in _some(item, ~now)]
+            for news in events:  # how an event went on is not told before the event
+                if news.term == item.term and news.replaces is not None:
+                    now |= np.isin(item.rows, news.rows)
+            told += item.some(now)
+            waiting += [(part, release[~now]) for part in item.some(~now)]
         for item in events:
             subjects = self._index[item.rows]
             luck = draw_uniform(self._seed, f"trial.report_late.{item.term}", subjects, day)
-            late = (luck < self._late) & (item.grade < _FATAL) & ~asked[item.rows]
-            told += _some(item, ~late)
-            for part in _some(item, late):
+            late = (luck < self._late) & (item.grade < _FATAL) & ~asked[item.rows] & (item.replaces is None)
+            told += item.some(~late)
+            for part in item.some(late):
                 luck = draw_uniform(self._seed, f"trial.report_delay.{item.term}", self._index[part.rows], day)
                 waiting.append((part, day + np.ceil(-self._delay * np.log(luck))))
         self._waiting = waiting
@@ -98,14 +100,6 @@ class ImperfectSource:
 
 def _ended(event: str, reason: str, rows: IntArray, day: int) -> Ended:
     return Ended(event, reason, rows, np.full(rows.size, float(day)))
-
-
-def _some(item: Events, which: BoolArray) -> list[Events]:
-    """Those events, or nothing where there are none."""
-    if not which.any():
-        return []
-    end = None if item.end is None else item.end[which]
-    return [Events(item.term, item.rows[which], item.grade[which], item.day[which], end)]
 
 
 class ImperfectCalendar:
