@@ -111,13 +111,18 @@ def _decide_and_apply(subjects: Subjects, plan: Plan, day: int, rows: IntArray, 
         log.columns.append(columns)
 
 
-def _due(visits: Iterable[VisitOf], n: int) -> dict[str, BoolArray]:
-    """For each test, and for `adverse_events`, which of the n subjects are due for it at these visits."""
-    due: dict[str, BoolArray] = {}
-    for _, visit, rows in visits:
+def _due(visits: Sequence[VisitOf], n: int) -> dict[str, BoolArray]:
+    """For each test, and for `adverse_events`, which of the n subjects are due for it at these visits. Tests of the same
+    visits share one array."""
+    at: dict[str, tuple[int, ...]] = {}
+    for number, (_, visit, _) in enumerate(visits):
         for test in (*visit.tests, *(("adverse_events",) if visit.asks_for_events else ())):
-            due.setdefault(test, np.zeros(n, dtype=np.bool_))[rows] = True
-    return due
+            at[test] = (*at.get(test, ()), number)
+    who = {numbers: np.zeros(n, dtype=np.bool_) for numbers in at.values()}
+    for numbers, due in who.items():
+        for number in numbers:
+            due[visits[number][-1]] = True
+    return {test: who[numbers] for test, numbers in at.items()}
 
 
 class PlannedCalendar:
