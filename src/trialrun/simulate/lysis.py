@@ -40,14 +40,15 @@ class Lysis:
     def look(self, day: int, here: BoolArray) -> IntArray:
         """Look at today; returns the rows whose clinical lysis has become serious (grade 2 or worse) today."""
         p, state = self._p, self._biology.state
-        abnormal = (state("urate") >= p["lysis_urate"]).astype(np.int64)
-        abnormal += state("phosphate") >= p["lysis_phosphate"]
-        abnormal += state("potassium") >= p["lysis_potassium"]
-        abnormal += state("calcium") <= p["lysis_calcium"]
-        lysing = state("dying") * self._lysis_rate >= p["lysis_cells"]
-        laboratory = here & (abnormal >= 2) & lysing
-        self.laboratory |= laboratory
-        self._last[laboratory] = day
+        lysing = np.flatnonzero(here & (state("dying") * self._lysis_rate >= p["lysis_cells"]))
+        if lysing.size:
+            abnormal = (state("urate")[lysing] >= p["lysis_urate"][lysing]).astype(np.int64)
+            abnormal += state("phosphate")[lysing] >= p["lysis_phosphate"][lysing]
+            abnormal += state("potassium")[lysing] >= p["lysis_potassium"][lysing]
+            abnormal += state("calcium")[lysing] <= p["lysis_calcium"][lysing]
+            laboratory = lysing[abnormal >= 2]
+            self.laboratory[laboratory] = True
+            self._last[laboratory] = day
         recent = here & (day - self._last <= p["lysis_window"])
         if not recent.any():
             return np.zeros(0, dtype=np.int64)
@@ -82,7 +83,8 @@ class Hits:
         """Hits of this day."""
         p = self._p
         hazard = p["hit_rate"] + np.where(flare >= 2.0, p["hit_rate_flare"], 0.0)
-        chance = np.where(fever_from == day, np.maximum(p["hit_fever"], -np.expm1(-hazard)), -np.expm1(-hazard))
+        usual = -np.expm1(-hazard)
+        chance = np.where(fever_from == day, np.maximum(p["hit_fever"], usual), usual)
         rows = np.flatnonzero(here & (draw_uniform(self._seed, "lysis.hit", self._index, day) < chance))
         if rows.size == 0:
             return

@@ -73,6 +73,7 @@ class _Panel:
         self._at, self.rows, self._day, self._states = laboratory, rows, day, states
         self._index = laboratory.subjects.index[rows]
         self._male = laboratory.subjects.male[rows]
+        self._no_limit = np.full(rows.size, np.nan)
         self._columns: dict[str, FloatArray] = {}
         self._measured: dict[str, FloatArray] = {}
 
@@ -97,8 +98,7 @@ class _Panel:
 
     def _limits(self, how: Measurement) -> tuple[FloatArray, FloatArray]:
         if how.female is None or how.male is None:
-            none = np.broadcast_to(np.nan, self.rows.shape)
-            return none, none
+            return self._no_limit, self._no_limit
         low, high = (np.where(self._male, *both) for both in zip(how.male, how.female, strict=True))
         return low, high
 
