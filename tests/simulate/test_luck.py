@@ -34,6 +34,10 @@ def test_a_draw_depends_on_nothing_but_seed_stream_subject_and_time() -> None:
     assert together[421] == draw_uniform(7, "adherence", np.array([421]), 12)[0]
     mixed = draw_uniform(7, "adherence", np.array([3, 3]), np.array([12, -12]))
     assert mixed[0] == together[3]
+    for day in (12, -1, 2**40):  # one day for all is another way through the code than a day for each
+        assert np.array_equal(
+            draw_uniform(7, "adherence", subjects, day), draw_uniform(7, "adherence", subjects, np.full(1000, day))
+        )
     assert mixed[1] != together[3]
 
 

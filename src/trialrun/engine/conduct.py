@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from trialrun.engine.decide import GIVING, Decisions, apply_decisions, decide
+from trialrun.engine.decide import Decisions, apply_decisions, decide, gives_drug
 from trialrun.engine.respond import lacks_marrow, update_response
 from trialrun.engine.source import BoolArray, FloatArray, IntArray, Moment, Observed, Orders, Source
 from trialrun.engine.subjects import Subjects, apply_exposures, apply_observed, set_states
@@ -103,7 +103,7 @@ def _decide_and_apply(subjects: Subjects, plan: Plan, day: int, rows: IntArray, 
     columns = subjects.history.columns(day, rows)
     decisions = decide(plan, columns, subjects.dosing, day, rows, early)
     cycle, _ = subjects.dosing.clock(plan, day, early)
-    gives = np.isin(decisions.act, GIVING)
+    gives = gives_drug(decisions.act)
     subjects.cleared[rows[gives]] = cycle[rows[gives]]
     apply_decisions(subjects.dosing, decisions)
     log.decided.append(decisions)
@@ -112,16 +112,27 @@ def _decide_and_apply(subjects: Subjects, plan: Plan, day: int, rows: IntArray, 
 
 
 def _due(visits: Iterable[VisitOf], subjects: Subjects, day: int) -> dict[str, BoolArray]:
-    """For each test, and for `adverse_events`, which of the n subjects are due for it at these visits."""
-    due: dict[str, BoolArray] = {}
+    """For each test, and for `adverse_events`, which of the n subjects are due for it at these visits. Tests of the same
+    visits share one array."""
+    groups: list[IntArray] = []
+    at: dict[str, tuple[int, ...]] = {}
+
+    def ask(tests: Iterable[str], rows: IntArray) -> None:
+        groups.append(rows)
+        for test in tests:
+            at[test] = (*at.get(test, ()), len(groups) - 1)
+
     for _, visit, rows in visits:
-        for test in (*visit.tests, *(("adverse_events",) if visit.asks_for_events else ())):
-            due.setdefault(test, np.zeros(subjects.n, dtype=np.bool_))[rows] = True
+        ask((*visit.tests, *(("adverse_events",) if visit.asks_for_events else ())), rows)
         for item in visit.confirmations:
             some = rows[lacks_marrow(subjects, day, rows, item.complete_for, item.again_after)]
-            for test in item.tests if some.size else ():
-                due.setdefault(test, np.zeros(subjects.n, dtype=np.bool_))[some] = True
-    return due
+            if some.size:
+                ask(item.tests, some)
+    who = {numbers: np.zeros(subjects.n, dtype=np.bool_) for numbers in at.values()}
+    for numbers, due in who.items():
+        for number in numbers:
+            due[groups[number]] = True
+    return {test: who[numbers] for test, numbers in at.items()}
 
 
 class PlannedCalendar:
@@ -137,23 +148,27 @@ class PlannedCalendar:
         dosing = subjects.dosing
         for index, plan in enumerate(plans):
             mine = (which == index) & subjects.followed
+            treated = mine & dosing.active
+            held = np.flatnonzero(treated & dosing.held)
+            since = day - dosing.held_since[held]
             cycle, cycle_day = dosing.clock(plan, day)
+            days = set(np.flatnonzero(np.bincount(cycle_day[treated])).tolist())
             for visit in plan.visits:
                 if visit.when == "held":
-                    since = day - dosing.held_since
-                    today = mine & dosing.active & dosing.held & (since > 0) & (since % (visit.every or 1) == 0)
+                    rows = held[(since > 0) & (since % (visit.every or 1) == 0)]
                 elif visit.when == "treatment ended":
-                    today = mine & ~dosing.active & (day - dosing.ended == (visit.after_end or 0))
+                    rows = np.flatnonzero(mine & ~dosing.active & (day - dosing.ended == (visit.after_end or 0)))
                 elif visit.cycles is None:
-                    today = mine & (day == visit.day)
-                elif day >= 0:
+                    rows = np.flatnonzero(mine) if day == visit.day else held[:0]
+                elif day >= 0 and visit.day in days:
                     done = subjects.visits_done.setdefault(visit.name, np.zeros(subjects.n, dtype=np.int64))
-                    today = mine & dosing.active & visit.in_cycle(cycle) & (cycle_day == visit.day) & (done != cycle)
-                    done[today] = cycle[today]
+                    here = treated & (cycle_day == visit.day)
+                    rows = np.flatnonzero(here & visit.in_cycle(cycle) & (done != cycle))
+                    done[rows] = cycle[rows]
                 else:
                     continue
-                if today.any():
-                    found.append((index, visit, np.flatnonzero(today)))
+                if rows.size:
+                    found.append((index, visit, rows))
         return found
 
 

@@ -33,6 +33,12 @@ class Act(IntEnum):
 
 
 GIVING = (Act.REDUCE, Act.RESUME, Act.STAY, Act.STEP_UP, Act.DOSE)  # decisions after which the drug is taken
+_GIVES, _MAY_LOWER = (np.array([act in those for act in Act]) for those in (GIVING, (Act.REDUCE, Act.RESUME)))
+
+
+def gives_drug(act: IntArray) -> BoolArray:
+    """After which of these decisions (m,) the drug is taken."""
+    return np.asarray(_GIVES[act], dtype=np.bool_)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +142,7 @@ def decide(plan: Plan, columns: Columns, dosing: Dosing, day: int, rows: IntArra
         row[below] = BELOW_LOWEST
     lowered = np.maximum(lowered, 0)
     new_level = np.where(act == Act.STEP_UP, upper, plan.levels[lowered])
-    given = np.isin(act, GIVING)
+    given = gives_drug(act)
     dose = np.where(given & dosing.on_dosing_day(plan, cycle_day) & (day >= 0), new_level, 0.0)
     hold_row = np.where(
         act == Act.HOLD, np.where(by_hold, safety.row, held_by), np.where(act == Act.UNDETERMINED, -2, -1)
@@ -165,9 +171,7 @@ def apply_decisions(dosing: Dosing, decisions: Decisions) -> None:
     begins = rows[now_held & ~was_held]
     dosing.held_since[begins] = decisions.day
     dosing.held_since[rows[~now_held]] = NEVER
-    lower = np.isin(decisions.act, (Act.REDUCE, Act.RESUME)) & (
-        decisions.level_dose < dosing.ordered[rows] * (1 - 1e-9)
-    )
+    lower = _MAY_LOWER[decisions.act] & (decisions.level_dose < dosing.ordered[rows] * (1 - 1e-9))
     dosing.reductions[rows[lower]] += 1
     dosing.ordered[rows] = decisions.level_dose
     stopped = rows[decisions.act == Act.STOP]

@@ -10,8 +10,9 @@ import polars as pl
 
 from trialrun.engine.conduct import Log
 from trialrun.engine.decide import BELOW_LOWEST, Act, Decisions
-from trialrun.engine.source import Findings, IntArray
+from trialrun.engine.source import BoolArray, Findings, FloatArray, IntArray
 from trialrun.plan.calendar import Plan
+from trialrun.plan.dosing import NEVER
 from trialrun.record.tables import schema
 from trialrun.vocab.tests import all_tests
 
@@ -81,23 +82,6 @@ def _in_order(table: pl.DataFrame) -> pl.DataFrame:
     # one key sorts in half the time of two
     key = table["row"].to_numpy() * LONGEST + (day - day.min(initial=0))
     return table[np.argsort(key, kind="stable")]
-
-
-def order_by_row(batches: Sequence[IntArray]) -> IntArray:
-    """The order (lines,) that puts the lines of all batches by row, those of a row as they come. No row is twice in a batch.
-
-    Counting instead of sorting: batches of one day each are in order but for their rows.
-    """
-    count = np.bincount(np.concatenate([np.zeros(0, dtype=np.int64), *batches]))
-    free = np.cumsum(count) - count
-    order = np.empty(int(count.sum()), dtype=np.int64)
-    begin = 0
-    for rows in batches:
-        at = free[rows]
-        order[at] = np.arange(begin, begin + rows.size)
-        free[rows] = at + 1
-        begin += rows.size
-    return order
 
 
 def _frame(columns: Mapping[str, list[np.ndarray]], types: Mapping[str, pl.DataType]) -> pl.DataFrame:
@@ -176,22 +160,10 @@ def _visit_of(lines: Mapping[str, pl.Series], visits: pl.DataFrame) -> pl.Series
 
 def _exposures(log: Log, plans: Sequence[Plan], which: IntArray) -> pl.DataFrame:
     """Runs of days with the same dose, one line each; planned dosing days without drug are lines with dose 0."""
-    held_on = dict(log.held)
-    nobody = np.zeros(0, dtype=np.int64)
-    taken = sorted((item for _, observed in log.observed for item in observed.exposures), key=lambda item: item.day)
-    row = np.concatenate([nobody, *(item.rows for item in taken)])
-    day = np.repeat(np.array([item.day for item in taken], dtype=np.int64), [item.rows.size for item in taken])
-    dose = np.concatenate([np.zeros(0), *(item.dose for item in taken)])
-    held = [np.isin(item.rows, held_on.get(item.day, nobody), assume_unique=True) for item in taken]
-    order = order_by_row([item.rows for item in taken])
-    row, day, dose, on_hold = row[order], day[order], dose[order], np.concatenate([nobody == 0, *held])[order]
-    new = np.ones(row.size, dtype=np.bool_)
-    new[1:] = (np.diff(row) != 0) | (np.diff(day) != 1) | (dose[1:] != dose[:-1]) | (on_hold[1:] != on_hold[:-1])
-    first = np.flatnonzero(new)
-    last = np.append(first[1:], row.size) - 1 if first.size else first
-    runs = pl.DataFrame(
-        {"row": row[first], "day": day[first], "end_day": day[last], "dose": dose[first], "held": on_hold[first]}
-    )
+    row, day, end, dose, held = _dose_runs(log, which.size)
+    order = np.argsort(row, kind="stable")
+    columns = {"row": row, "day": day, "end_day": end, "dose": dose, "held": held}
+    runs = pl.DataFrame({name: column[order] for name, column in columns.items()})
     drugs = pl.Series([plan.drug for plan in plans])
     units = pl.Series([plan.unit for plan in plans])
     index = pl.Series(which).gather(runs["row"])
@@ -199,6 +171,44 @@ def _exposures(log: Log, plans: Sequence[Plan], which: IntArray) -> pl.DataFrame
         pl.when(pl.col("dose") > 0).then(None).when(pl.col("held")).then(pl.lit("held")).otherwise(pl.lit("missed"))
     )
     return runs.with_columns(drug=drugs.gather(index), unit=units.gather(index), reason=reason)
+
+
+def _dose_runs(log: Log, n: int) -> tuple[IntArray, IntArray, IntArray, FloatArray, BoolArray]:
+    """Row, first day, last day, dose and whether it was held, of every run in order of its first day (all runs,).
+
+    Day by day beside what each subject's last day was: a line for each day and subject would fill the memory.
+    """
+    held_on = dict(log.held)
+    last, dose, held, run = np.full(n, NEVER), np.zeros(n), np.zeros(n, dtype=np.bool_), np.full(n, -1)
+    on_hold = np.zeros(n, dtype=np.bool_)
+    begun: list[tuple[IntArray, IntArray, FloatArray, BoolArray]] = []
+    closed: list[tuple[IntArray, IntArray]] = []
+    count = 0
+    for item in sorted(
+        (item for _, observed in log.observed for item in observed.exposures), key=lambda item: item.day
+    ):
+        on_hold[:] = False
+        if item.day in held_on:
+            on_hold[held_on[item.day]] = True
+        rows, hold = item.rows, on_hold[item.rows]
+        new = (last[rows] != item.day - 1) | (dose[rows] != item.dose) | (held[rows] != hold)
+        if new.any():
+            at = rows[new]
+            before = at[run[at] >= 0]
+            closed.append((run[before], last[before]))
+            run[at] = np.arange(count, count + at.size)
+            dose[at], held[at] = item.dose[new], hold[new]
+            begun.append((at, np.full(at.size, item.day), dose[at], held[at]))
+            count += at.size
+        last[rows] = item.day
+    ever = np.flatnonzero(run >= 0)
+    end = np.zeros(count, dtype=np.int64)
+    for runs, days in [*closed, (run[ever], last[ever])]:
+        end[runs] = days
+    if not begun:
+        return ever, ever, ever, np.zeros(0), np.zeros(0, dtype=np.bool_)
+    row, day, doses, holds = (np.concatenate(parts) for parts in zip(*begun, strict=True))
+    return row, day, end, doses, holds
 
 
 def _events(log: Log) -> pl.DataFrame:

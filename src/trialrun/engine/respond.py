@@ -31,6 +31,8 @@ def update_response(subjects: Subjects, plan: Plan, day: int, rows: IntArray) ->
     """
     examined = np.zeros(rows.shape, dtype=np.bool_)
     for column in subjects.current.values():
+        if examined.all():
+            break
         examined |= ~np.isnan(column[rows])
     rows = rows[examined & subjects.dosing.started[rows]]
     if rows.size == 0:

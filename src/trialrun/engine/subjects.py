@@ -34,10 +34,10 @@ class Subjects:
 
     `age` is in years on the day of the first dose (NaN = unknown); `consented` is three-valued (1, 0, -1); `response`
     indexes RESPONSES; `growth_before` is whether the last assessment showed growth; `current` holds the results of this
-    moment, `baseline` the last ones before the first dose; `complete_since` the day from which all of a complete response but
-    the marrow has held (NEVER: it does not), `marrow` what was found in the marrow since then, and `marrow_day` when it was
-    last examined (NEVER: not); `visits_done[name]` is the cycle in which a visit was last
-    held; `left` the day a subject was last followed (NEVER = still followed).
+    moment, in columns that are used again (`written` says at which rows), `baseline` the last ones before the first dose;
+    `complete_since` the day from which all of a complete response but the marrow has held (NEVER: it does not), `marrow` what
+    was found in the marrow since then, and `marrow_day` when it was last examined (NEVER: not); `visits_done[name]` is the
+    cycle in which a visit was last held; `left` the day a subject was last followed (NEVER = still followed).
     """
 
     n: int
@@ -53,6 +53,7 @@ class Subjects:
     left: IntArray
     visits_done: dict[str, IntArray] = field(default_factory=dict)
     current: dict[str, FloatArray] = field(default_factory=dict)
+    written: dict[str, tuple[FloatArray, list[IntArray]]] = field(default_factory=dict)
     baseline: dict[str, FloatArray] = field(default_factory=dict)
     complete_since: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     marrow_day: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
@@ -100,14 +101,17 @@ def apply_exposures(
     for exposures in taken:
         held_then = which(exposures.day)
         for index, plan in enumerate(plans):
-            mine = held_then[exposures.rows] == index
+            rows, dose = exposures.rows, exposures.dose
+            mine = held_then[rows] == index
             if not mine.any():
                 continue
-            rows, dose = exposures.rows[mine], exposures.dose[mine]
+            if not mine.all():
+                rows, dose = rows[mine], dose[mine]
             known = ~np.isnan(dose)
-            unknown = rows[~known]
-            subjects.dose_unknown[unknown] += dosing.may_dose(plan, exposures.day, unknown)
-            rows, dose = rows[known], dose[known]
+            if not known.all():
+                unknown = rows[~known]
+                subjects.dose_unknown[unknown] += dosing.may_dose(plan, exposures.day, unknown)
+                rows, dose = rows[known], dose[known]
             first = rows[(dose > 0) & ~dosing.started[rows]]
             if first.size:
                 subjects.history.set_baseline(first)
@@ -129,6 +133,10 @@ def apply_exposures(
 def apply_observed(subjects: Subjects, day: int, observed: Observed) -> None:
     """Book what else was seen up to `day`: results, events, the ends of treatment and of the study."""
     subjects.current = {}
+    for column, places in subjects.written.values():
+        for rows in places:
+            column[rows] = np.nan
+        places.clear()
     for findings in observed.findings:
         _book_findings(subjects, day, findings.test, findings.rows, findings.values, findings.low, findings.high)
     for events in observed.events:
@@ -154,16 +162,21 @@ def _book_findings(
         subjects.choices[test][rows] = values
         return
     subjects.history.observe(test, rows, day, values, low, high)
-    column = subjects.current.setdefault(test, np.full(subjects.n, np.nan))
+    if test not in subjects.written:
+        subjects.written[test] = np.full(subjects.n, np.nan), []
+    column, places = subjects.written[test]
+    subjects.current[test] = column
     column[rows] = values
+    places.append(rows)
     before = rows[~subjects.dosing.started[rows]]
     if test in MARROW:  # on treatment
         found, now = subjects.marrow.setdefault(test, np.full(subjects.n, np.nan)), subjects.dosing.started[rows]
         found[rows[now]] = values[now]
         subjects.marrow_day[rows[now]] = day
     if before.size:
-        kept = subjects.baseline.setdefault(test, np.full(subjects.n, np.nan))
-        kept[before] = column[before]
+        if test not in subjects.baseline:
+            subjects.baseline[test] = np.full(subjects.n, np.nan)
+        subjects.baseline[test][before] = column[before]
 
 
 def set_states(subjects: Subjects, plan: Plan, day: int, rows: IntArray, early: int = 0) -> None:

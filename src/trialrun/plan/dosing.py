@@ -7,7 +7,7 @@ days on which the drug was taken.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,7 @@ class Dosing:
     hold_row: IntArray
     held_since: IntArray
     ended: IntArray
+    _clocks: dict[tuple[int, int], tuple[IntArray, IntArray]] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def fresh(cls, n: int) -> Dosing:
@@ -84,12 +85,21 @@ class Dosing:
         """Cycle and day of the cycle (0 = first day) as a decision on this day sees them.
 
         From `early` days before the planned end of a cycle's rest on, a subject stands at the start of the next
-        cycle: (cycle + 1, 0). Before the first dose everybody stands at the start of cycle 1.
+        cycle: (cycle + 1, 0). Before the first dose everybody stands at the start of cycle 1. Not to be written to: it is
+        asked for many times a day, so the answer is kept until a dose is taken or another day asked for.
         """
-        since = day - self.cycle_start
-        next_cycle = self.started & (since >= plan.cycle_days - early)
-        cycle = np.where(self.started, self.cycle + next_cycle, 1)
-        return cycle, np.where(self.started & ~next_cycle, since, 0)
+        length = plan.cycle_days - early
+        found = self._clocks.get((day, length))
+        if found is None:
+            if any(asked != day for asked, _ in self._clocks):
+                self._clocks.clear()
+            since = day - self.cycle_start
+            next_cycle = self.started & (since >= length)
+            cycle = np.where(self.started, self.cycle + next_cycle, 1)
+            found = self._clocks[day, length] = cycle, np.where(self.started & ~next_cycle, since, 0)
+            for column in found:
+                column.flags.writeable = False
+        return found
 
     def on_dosing_day(self, plan: Plan, cycle_day: IntArray) -> BoolArray:
         """Whether the day of the cycle (0 = first) is one on which the drug is to be taken."""
@@ -121,7 +131,9 @@ class Dosing:
         self.last_dose[rows] = dose
 
     def _take_given(self, plan: Plan, day: int, rows: IntArray, dose: FloatArray) -> None:
-        nearest = plan.levels[np.abs(plan.levels[:, None] - dose).argmin(axis=0)]
+        nearest = plan.levels[np.minimum(np.searchsorted(plan.levels, dose), plan.levels.size - 1)]
+        if (nearest != dose).any():  # mostly doses are levels to the last bit
+            nearest = plan.levels[np.abs(plan.levels[:, None] - dose).argmin(axis=0)]
         off_list = np.abs(nearest - dose) > 1e-9 * nearest
         if off_list.any():
             found = ", ".join(f"{value:g} {plan.unit}" for value in np.unique(dose[off_list]))
@@ -135,6 +147,7 @@ class Dosing:
         self.level_dose[changed] = nearest[new_level]
         self.taken[changed] = 0
         self.cycles_at_level[changed] = 0
+        self._clocks.clear()
         first = ~self.started[rows]
         after_rest = self.started[rows] & (day - self.cycle_start[rows] > plan.give[1])
         begins = rows[first | after_rest]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 import polars as pl
@@ -12,26 +12,54 @@ from numpy.typing import NDArray
 
 from trialrun.analysis.outcomes import TESTS
 from trialrun.engine.conduct import Log
-from trialrun.engine.decide import Act
-from trialrun.engine.entries import derive_tables, order_by_row
-from trialrun.engine.source import Findings
+from trialrun.engine.decide import Act, Decisions
+from trialrun.engine.entries import derive_tables
+from trialrun.engine.source import BoolArray, Findings, Observed
 from trialrun.plan.calendar import Plan
 from trialrun.vocab.tests import all_tests
 
 IntArray = NDArray[np.int64]
 
 
+class _Seen(list[tuple[int, Observed]]):
+    """What was observed, of the results of tests only those that outcomes rest on."""
+
+    def append(self, item: tuple[int, Observed]) -> None:
+        """Add what was observed on a day."""
+        day, observed = item
+        read = tuple(found for found in observed.findings if found.test in TESTS)
+        super().append((day, replace(observed, findings=read)))
+
+
+class _Stops(list[Decisions]):
+    """Decisions to stop; the others, which are nearly all, leave nothing that outcomes rest on."""
+
+    def append(self, decisions: Decisions) -> None:
+        """Add what was decided on a day."""
+        stops = np.flatnonzero(decisions.act == Act.STOP)
+        if stops.size:
+            columns = ("rows", "act", "level_dose", "dose", "table", "row", "hold_row")
+            super().append(replace(decisions, **{name: getattr(decisions, name)[stops] for name in columns}))
+
+
+class _Nothing(list[tuple[int, str, IntArray, BoolArray]]):
+    """Co-medication is not kept."""
+
+    def append(self, item: tuple[int, str, IntArray, BoolArray]) -> None:
+        """Add nothing."""
+
+
+def make_lean_log() -> Log:
+    """A log of what outcomes are derived from and no more: a crowd's results and decisions would fill the memory."""
+    return Log(observed=_Seen(), decided=_Stops(), treatments=_Nothing())
+
+
 def derive_read_tables(
     log: Log, plans: Sequence[Plan], which: IntArray, names: pl.Series, start: date
 ) -> dict[str, pl.DataFrame]:
-    """As `derive_tables`, but for outcomes: no co-medication, of decisions only those of a day on which someone was stopped,
-    and of findings, which are nearly all lines of a record, only the tests and columns that outcomes are derived from."""
-    rest = Log(
-        observed=[(day, replace(observed, findings=())) for day, observed in log.observed],
-        decided=[decisions for decisions in log.decided if (decisions.act == Act.STOP).any()],
-        visits=log.visits,
-        held=log.held,
-    )
+    """As `derive_tables`, but of a lean log and for outcomes: of findings, which are nearly all lines of a record, only the
+    tests and columns that outcomes are derived from."""
+    rest = replace(log, observed=[(day, replace(observed, findings=())) for day, observed in log.observed])
     tables = derive_tables(rest, plans, which, names, start)
     tables["findings"] = _findings(log, names, start)
     return tables
@@ -53,34 +81,45 @@ def cut_tables(tables: Mapping[str, pl.DataFrame], subjects: int) -> Iterator[di
 
 def _findings(log: Log, names: pl.Series, start: date) -> pl.DataFrame:
     """Results by subject and day, those of one day test by test: the order of the record."""
-    seen = [(day, item) for day, observed in log.observed for item in observed.findings if item.test in TESTS]
-    tests = list(dict.fromkeys(item.test for _, item in seen))
-    number = {test: place for place, test in enumerate(tests)}
-    batches = sorted(seen, key=lambda line: (line[0], number[line[1].test]))
-    sizes = [item.rows.size for _, item in batches]
-    rows = np.concatenate([np.zeros(0, dtype=np.int64), *(item.rows for _, item in batches)])
-    days = np.repeat(np.array([day for day, _ in batches], dtype=np.int64), sizes)
-    test = np.repeat(np.array([number[item.test] for _, item in batches], dtype=np.uint32), sizes)
-    truth = np.array([all_tests()[name].kind == "truth" for name in tests], dtype=np.bool_)[test]
-    value = _column("values", batches)
-    order = order_by_row([item.rows for _, item in batches])
-    # what was not found is no line, nor is an answer that is neither yes nor no
-    order = order[np.where(truth, (value == 0) | (value == 1), ~np.isnan(value))[order]]
-    rows, days, test, truth, value = rows[order], days[order], test[order], truth[order], value[order]
+    seen = [(day, item) for day, observed in log.observed for item in observed.findings]
+    number = {test: place for place, test in enumerate(dict.fromkeys(item.test for _, item in seen))}
+    asked = {test for test in number if all_tests()[test].kind == "truth"}
+    batches = [(day, _found(item, item.test in asked)) for day, item in seen]
+    batches.sort(key=lambda batch: (batch[0], number[batch[1].test]))
+    count = np.zeros(names.len(), dtype=np.int64)
+    for _, item in batches:
+        count[item.rows] += 1  # no row is twice in a batch
+    # each line is put where it belongs, so nothing is sorted
+    free, lines = np.cumsum(count) - count, int(count.sum())
+    value, low, high = (np.full(lines, np.nan) for _ in range(3))
+    of, said = np.zeros(lines, dtype=np.uint32), np.full(lines, 2, dtype=np.uint32)
+    for place, (_, item) in enumerate(batches):
+        at = free[item.rows]
+        free[item.rows] = at + 1
+        of[at], low[at], high[at] = place, item.low, item.high
+        if item.test in asked:
+            said[at] = item.values
+        else:
+            value[at] = item.values
     people = names.cast(pl.Enum(names.unique(maintain_order=True)))  # numbers are quicker to join by than text
-    answer = pl.Series(np.where(truth, value, 0).astype(np.uint32)).set(pl.Series(~truth), None)
+    dates = pl.Series([start + timedelta(days=day) for day, _ in batches], dtype=pl.Date)
+    tests = pl.Series([item.test for _, item in batches], dtype=pl.Enum(list(all_tests())))
     return pl.DataFrame(
         {
-            "subject": people.gather(rows.astype(np.uint32)),
-            "date": pl.Series((np.datetime64(start) + days).astype("datetime64[D]")),
-            "test": pl.Series(tests, dtype=pl.Enum(list(all_tests()))).gather(test),
-            "value": pl.Series(np.where(truth, np.nan, value)).fill_nan(None),
-            "text": pl.Series(["no", "yes"], dtype=pl.Enum(["no", "yes"])).gather(answer),
-            "low": pl.Series(_column("low", batches)[order]).fill_nan(None),
-            "high": pl.Series(_column("high", batches)[order]).fill_nan(None),
+            "subject": people.gather(np.repeat(np.arange(count.size, dtype=np.uint32), count)),
+            "date": dates.gather(of),
+            "test": tests.gather(of),
+            "value": pl.Series(value).fill_nan(None),
+            "text": pl.Series(["no", "yes", None], dtype=pl.Enum(["no", "yes"])).gather(said),
+            "low": pl.Series(low).fill_nan(None),
+            "high": pl.Series(high).fill_nan(None),
         }
     )
 
 
-def _column(field: str, batches: Sequence[tuple[int, Findings]]) -> NDArray[np.float64]:
-    return np.concatenate([np.zeros(0), *(getattr(item, field) for *_, item in batches)])
+def _found(item: Findings, asked: bool) -> Findings:
+    """Without what was not found, which is no line, nor is an answer that is neither yes nor no."""
+    there = (item.values == 0) | (item.values == 1) if asked else ~np.isnan(item.values)
+    if there.all():
+        return item
+    return Findings(item.test, item.rows[there], item.values[there], item.low[there], item.high[there])

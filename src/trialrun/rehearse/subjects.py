@@ -15,7 +15,7 @@ from trialrun.engine.entries import derive_tables
 from trialrun.engine.subjects import Subjects
 from trialrun.plan.calendar import Plan
 from trialrun.record.tables import schema
-from trialrun.rehearse.lean import derive_read_tables
+from trialrun.rehearse.lean import derive_read_tables, make_lean_log
 from trialrun.simulate.clinic import VirtualClinic
 from trialrun.simulate.population import Population
 from trialrun.simulate.subjects import Numbers
@@ -44,7 +44,7 @@ def conduct_subjects(
     subjects.age = clinic.age
     subjects.consented[:] = 1
     everyone = np.zeros(n, dtype=np.int64)
-    log = Log()
+    log = Log() if keep_record else make_lean_log()
     days = range(plan.first_day, cycles * plan.cycle_days + 1)
     conduct([plan], lambda day: everyone, clinic, PlannedCalendar(), subjects, days, log)
     # virtual subjects have no calendar of their own: all start on the day the version came into force

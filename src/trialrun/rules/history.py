@@ -116,7 +116,9 @@ class History:
         accumulators, lasting = self._by_term.get(term, ()), self._lasting.get(term, ())
         if rows.size == 0 or not accumulators:
             return
-        last = self._last_day.setdefault(term, np.full(self.n, -np.inf))
+        if term not in self._last_day:
+            self._last_day[term] = np.full(self.n, -np.inf)
+        last = self._last_day[term]
         if (last[rows] > day).any():
             raise ValueError(f"{term} of day {day:g} comes after a result of a later day of the same subject")
         low = np.broadcast_to(np.nan, rows.shape) if low is None else np.asarray(low, dtype=np.float64)

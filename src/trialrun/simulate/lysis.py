@@ -40,41 +40,37 @@ class Lysis:
         self._lysis_rate = subjects.traits["lysis_rate"]
         self.laboratory = np.zeros(n, dtype=np.bool_)
         self._last = np.full(n, -np.inf)
-        self._usual = self._abnormal()  # before treatment
+        self._usual = self._abnormal(np.arange(n))  # before treatment
         self._sign = np.full(n, -np.inf)  # the last day with a sign of the lysis that goes on
         self.worst, self.since, self.most = np.zeros(n), np.zeros(n), np.zeros(n)
         self.count = np.zeros(n, dtype=np.int64)
         self.deadly = np.zeros(n, dtype=np.bool_)
 
-    def _abnormal(self) -> BoolArray:
-        """Which of the four are past their limits, (4, n)."""
+    def _abnormal(self, rows: IntArray) -> BoolArray:
+        """Which of the four are past their limits in these rows (m,), (4, m)."""
         p, state = self._p, self._biology.state
-        return np.array(
-            [
-                state("urate") >= p["lysis_urate"],
-                state("phosphate") >= p["lysis_phosphate"],
-                state("potassium") >= p["lysis_potassium"],
-                state("calcium") <= p["lysis_calcium"],
-            ]
-        )
+        high = [state(name)[rows] >= p[f"lysis_{name}"][rows] for name in ("urate", "phosphate", "potassium")]
+        return np.array([*high, state("calcium")[rows] <= p["lysis_calcium"][rows]])
 
     def look(self, day: int, here: BoolArray) -> IntArray:
         """Look at today; returns the rows whose clinical lysis has become serious (grade 2 or worse) today."""
         p, state = self._p, self._biology.state
-        abnormal = self._abnormal()
-        lysing = state("dying") * self._lysis_rate >= p["lysis_cells"]
-        laboratory = here & (abnormal.sum(axis=0) >= 2) & lysing
-        self.laboratory |= laboratory
-        self._last[laboratory] = day
+        lysing = np.flatnonzero(here & (state("dying") * self._lysis_rate >= p["lysis_cells"]))
+        if lysing.size:
+            laboratory = lysing[self._abnormal(lysing).sum(axis=0) >= 2]
+            self.laboratory[laboratory] = True
+            self._last[laboratory] = day
         recent = here & (day - self._last <= p["lysis_window"])
-        going_on = self.worst > 0.0
-        if not (recent | going_on).any():
+        watched = np.flatnonzero(recent | (self.worst > 0.0))
+        if not watched.size:
             return np.zeros(0, dtype=np.int64)
-        creatinine = state("creatinine")
-        risen = creatinine - self._creatinine >= p["lysis_creatinine"]
-        self._sign[risen | (abnormal & ~self._usual).any(axis=0)] = day
-        rows = np.flatnonzero(recent & risen)
-        multiple = creatinine[rows] / self._limit[rows]
+        creatinine = state("creatinine")[watched]
+        risen = creatinine - self._creatinine[watched] >= p["lysis_creatinine"][watched]
+        strange = (self._abnormal(watched) & ~self._usual[:, watched]).any(axis=0)
+        self._sign[watched[risen | strange]] = day
+        now = recent[watched] & risen
+        rows = watched[now]
+        multiple = creatinine[now] / self._limit[rows]
         grade = 1.0 + (multiple > 1.5) + (multiple > 3.0) + (multiple > 6.0)
         before = self.worst[rows]
         new = rows[before == 0.0]
@@ -119,7 +115,8 @@ class Hits:
         """Hits of this day."""
         p = self._p
         hazard = p["hit_rate"] + np.where(flare >= 2.0, p["hit_rate_flare"], 0.0)
-        chance = np.where(fever_from == day, np.maximum(p["hit_fever"], -np.expm1(-hazard)), -np.expm1(-hazard))
+        usual = -np.expm1(-hazard)
+        chance = np.where(fever_from == day, np.maximum(p["hit_fever"], usual), usual)
         rows = np.flatnonzero(here & (draw_uniform(self._seed, "lysis.hit", self._index, day) < chance))
         if rows.size == 0:
             return

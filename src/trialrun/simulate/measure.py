@@ -59,13 +59,32 @@ class Laboratory:
     biology: Biology
     fever: FloatArray
 
-    def find(self, test: str, rows: IntArray, day: int) -> Findings:
-        """The finding of one test in these rows (m,) on this day; NaN where there is nothing to measure.
+    def truth(self, test: str, rows: IntArray) -> FloatArray:
+        """The true value now, (m,), in the test's canonical unit."""
+        return _Panel(self, rows, 0, {}).truth(test)
+
+
+class _Panel:
+    """All that is measured of these rows (m,) on one day: what several tests rest on is looked up once.
+
+    `states` are those of all subjects as they are now, for other panels of the same moment as well.
+    """
+
+    def __init__(self, laboratory: Laboratory, rows: IntArray, day: int, states: dict[str, FloatArray]) -> None:
+        self._at, self.rows, self._day, self._states = laboratory, rows, day, states
+        self._index = laboratory.subjects.index[rows]
+        self._male = laboratory.subjects.male[rows]
+        self._no_limit = np.full(rows.size, np.nan)
+        self._columns: dict[str, FloatArray] = {}
+        self._measured: dict[str, FloatArray] = {}
+
+    def find(self, test: str) -> Findings:
+        """The finding of one test; NaN where there is nothing to measure.
 
         The error depends on seed, test, subject and day alone. Before day 0 it is drawn again until the value lies on
         the same side of each eligibility limit as the truth: the population describes those who passed screening.
         """
-        how = self.population.tests.get(test)
+        how = self._at.population.tests.get(test)
         if how is None:
             raise TrialrunError(
                 Problem(
@@ -75,115 +94,124 @@ class Laboratory:
                     "an entry of its section `tests`",
                 )
             )
-        low, high = self._limits(how, rows)
-        return Findings(test, rows, self._measure(test, how, rows, day), low, high)
+        low, high = self._limits(how)
+        return Findings(test, self.rows, self._measure(test), low, high)
 
-    def _limits(self, how: Measurement, rows: IntArray) -> tuple[FloatArray, FloatArray]:
+    def _limits(self, how: Measurement) -> tuple[FloatArray, FloatArray]:
         if how.female is None or how.male is None:
-            return np.full(rows.size, np.nan), np.full(rows.size, np.nan)
-        male = self.subjects.male[rows]
-        return np.where(male, how.male[0], how.female[0]), np.where(male, how.male[1], how.female[1])
+            return self._no_limit, self._no_limit
+        low, high = (np.where(self._male, *both) for both in zip(how.male, how.female, strict=True))
+        return low, high
 
-    def _measure(self, test: str, how: Measurement, rows: IntArray, day: int) -> FloatArray:
+    def _measure(self, test: str) -> FloatArray:
+        if test not in self._measured:
+            self._measured[test] = self._measure_once(test, self._at.population.tests[test])
+        return self._measured[test]
+
+    def _measure_once(self, test: str, how: Measurement) -> FloatArray:
         if test == "creatinine_clearance":
-            creatinine = self._measure("creatinine", self.population.tests["creatinine"], rows, day)
-            return cockcroft_gault(self.subjects, rows, creatinine)
+            return cockcroft_gault(self._at.subjects, self.rows, self._measure("creatinine"))
         if test == "leukocytes":
-            parts = (self._measure(part, self.population.tests[part], rows, day) for part in _COUNTED)
-            truth = sum(parts, self.subjects.traits["other_leukocytes"][rows])
+            truth = sum((self._measure(part) for part in _COUNTED), self._trait("other_leukocytes"))
         else:
-            truth = self.truth(test, rows)
-        value = self._with_error(test, how, truth, rows, day, 0)
-        if day < 0 and test in _SCREENED:
-            wrong = np.flatnonzero(self._crosses(test, how, truth, value, rows))
+            truth = self.truth(test)
+        value = self._with_error(test, how, truth, self._index, 0)
+        if self._day < 0 and test in _SCREENED:
+            _, upper = self._limits(how)
+            wrong = np.flatnonzero(self._crosses(test, upper, truth, value))
             for attempt in range(1, _MOST_TRIES):
                 if wrong.size == 0:
                     break
-                value[wrong] = self._with_error(test, how, truth[wrong], rows[wrong], day, attempt)
-                wrong = wrong[self._crosses(test, how, truth[wrong], value[wrong], rows[wrong])]
+                value[wrong] = self._with_error(test, how, truth[wrong], self._index[wrong], attempt)
+                wrong = wrong[self._crosses(test, upper[wrong], truth[wrong], value[wrong])]
             value[wrong] = truth[wrong]  # so close to a limit that only the truth itself is on its side
         return value
 
-    def _with_error(
-        self, test: str, how: Measurement, truth: FloatArray, rows: IntArray, day: int, attempt: int
-    ) -> FloatArray:
+    def _with_error(self, test: str, how: Measurement, truth: FloatArray, index: IntArray, attempt: int) -> FloatArray:
         if how.error == "none" or how.sd is None:
             return truth.copy()
         stream = f"measure.{test}" if attempt == 0 else f"measure.{test}.again.{attempt}"
-        score = draw_normal(self.seed, stream, self.subjects.index[rows], day)
+        score = draw_normal(self._at.seed, stream, index, self._day)
         if how.error == "lognormal":
             return truth * np.exp(how.sd * score)
         return truth + how.sd * score
 
-    def _crosses(self, test: str, how: Measurement, truth: FloatArray, value: FloatArray, rows: IntArray) -> BoolArray:
-        _, upper = self._limits(how, rows)
-        crosses = np.zeros(rows.size, dtype=np.bool_)
+    def _crosses(self, test: str, upper: FloatArray, truth: FloatArray, value: FloatArray) -> BoolArray:
+        crosses = np.zeros(truth.size, dtype=np.bool_)
         for name, relative in _SCREENED[test]:
-            bound = self.population.enrolled[name]
+            bound = self._at.population.enrolled[name]
             for limit in (bound.low, bound.high):
                 if limit is not None:
-                    at = limit * upper if relative else np.full(rows.size, limit)
+                    at = limit * upper if relative else np.full(truth.size, limit)
                     crosses |= (truth > at) != (value > at)
         return crosses
 
-    def truth(self, test: str, rows: IntArray) -> FloatArray:
-        """The true value now, (m,), in the test's canonical unit."""
-        traits = self.subjects.traits
+    def _state(self, name: str) -> FloatArray:
+        if name not in self._columns:
+            if name not in self._states:
+                self._states[name] = self._at.biology.state(name)
+            self._columns[name] = self._states[name][self.rows]
+        return self._columns[name]
+
+    def _trait(self, name: str) -> FloatArray:
+        return self._at.subjects.traits[name][self.rows]
+
+    def truth(self, test: str) -> FloatArray:
+        """The true value, (m,)."""
         if test in _STATES:
             name, scale = _STATES[test]
-            return self.biology.state(name)[rows] * scale
+            return self._state(name) * scale
         if test in _TRAITS:
-            return traits[_TRAITS[test]][rows]
+            return self._trait(_TRAITS[test])
         if test in _ALWAYS:
-            return np.full(rows.size, _ALWAYS[test])
+            return np.full(self.rows.size, _ALWAYS[test])
         if test == "constitutional_symptoms":
-            now = self.biology.state("tissue")[rows] + self.biology.state("marrow")[rows]
-            before = traits["tissue_cells"][rows] + traits["marrow_cells"][rows]
-            return np.where(now >= traits["symptoms_part"][rows] * before, traits[test][rows], 0.0)
+            now = self._state("tissue") + self._state("marrow")
+            before = self._trait("tissue_cells") + self._trait("marrow_cells")
+            return np.where(now >= self._trait("symptoms_part") * before, self._trait(test), 0.0)
         if test == "marrow_lymphocytes":
-            leukemic = np.maximum(self.biology.state("marrow")[rows], 0.0)
-            share = leukemic / (leukemic + traits["crowding_half"][rows])  # by which it is crowded
-            return np.asarray(100.0 * (share + (1.0 - share) * traits["marrow_normal_lymphocytes"][rows]))
+            leukemic = np.maximum(self._state("marrow"), 0.0)
+            share = leukemic / (leukemic + self._trait("crowding_half"))  # by which it is crowded
+            return np.asarray(100.0 * (share + (1.0 - share) * self._trait("marrow_normal_lymphocytes")))
         if test == "prior_systemic_therapy":
-            return np.full(rows.size, float(self.population.line_of_therapy == "relapsed"))
+            return np.full(self.rows.size, float(self._at.population.line_of_therapy == "relapsed"))
         if test == "lymphocytes":
-            blood = np.maximum(self.biology.state("blood")[rows], 0.0)
-            return np.asarray(blood / traits["blood_volume"][rows] + traits["normal_lymphocytes"][rows])
+            blood = np.maximum(self._state("blood"), 0.0)
+            return np.asarray(blood / self._trait("blood_volume") + self._trait("normal_lymphocytes"))
         if test == "temperature":
-            return traits["temperature"][rows] + self.fever[rows]
-        return self._size(test, rows)
-
-    def _size(self, test: str, rows: IntArray) -> FloatArray:
-        traits = {name: self.subjects.traits[name][rows] for name in _SIZES}
-        inflammation, tissue = (
-            self.biology.state("inflammation")[rows],
-            np.maximum(self.biology.state("tissue")[rows], 0.0),
-        )
-        swollen = 1.0 + traits["swelling"] * inflammation / (1.0 + traits["swelling_saturation"] * inflammation)
-        volume = tissue / traits["cell_density"] * swollen
-        nodes = traits["node_fraction"] * volume
-        if test in ("node_spd", "node_longest"):
-            longest = traits["node_length"] * nodes ** (1.0 / 3.0)
-            size = longest if test == "node_longest" else traits["node_shape"] * nodes ** (2.0 / 3.0)
-            return np.where(longest >= traits["node_palpable"], size, 0.0)
-        if test == "spleen_below_costal_margin":
-            spleen = traits["spleen_volume"] + (1.0 - traits["node_fraction"]) * volume
-            # its long axis grows with the cube root of its volume
-            axis, felt = (np.cbrt(v / traits["spleen_volume"]) for v in (spleen, traits["spleen_palpable"]))
-            return np.asarray(np.maximum(axis - felt, 0.0) * traits["spleen_length"])
-        if test == "liver_below_costal_margin":
-            below = np.maximum(traits["liver"], 0.0) * tissue / traits["tissue_cells"] * swollen
-            return np.where(below >= traits["liver_palpable"], below, 0.0)
+            return self._trait("temperature") + self._at.fever[self.rows]
+        if test in _SIZES:
+            return self._size(test)
         raise TrialrunError(
             Problem("unmeasured-test", "virtual subjects have no such value", test, "a test of docs/simulate.md")
         )
 
+    def _size(self, test: str) -> FloatArray:
+        if "volume" not in self._columns:
+            inflammation, tissue = self._state("inflammation"), np.maximum(self._state("tissue"), 0.0)
+            swelling, saturation = self._trait("swelling"), self._trait("swelling_saturation")
+            swollen = 1.0 + swelling * inflammation / (1.0 + saturation * inflammation)
+            self._columns["swollen"] = swollen
+            self._columns["volume"] = tissue / self._trait("cell_density") * swollen
+        volume, trait = self._columns["volume"], self._trait
+        if test == "liver_below_costal_margin":
+            tissue = np.maximum(self._state("tissue"), 0.0)
+            below = np.maximum(trait("liver"), 0.0) * tissue / trait("tissue_cells") * self._columns["swollen"]
+            return np.where(below >= trait("liver_palpable"), below, 0.0)
+        share = trait("node_fraction")
+        if test in ("node_spd", "node_longest"):
+            longest = trait("node_length") * (share * volume) ** (1.0 / 3.0)
+            size = longest if test == "node_longest" else trait("node_shape") * (share * volume) ** (2.0 / 3.0)
+            return np.where(longest >= trait("node_palpable"), size, 0.0)
+        usual = trait("spleen_volume")
+        spleen = usual + (1.0 - share) * volume
+        # its long axis grows with the cube root of its volume
+        axis, felt = (np.cbrt(v / usual) for v in (spleen, trait("spleen_palpable")))
+        return np.asarray(np.maximum(axis - felt, 0.0) * trait("spleen_length"))
+
 
 _COUNTED = ("neutrophils", "lymphocytes")
-_SIZES = (
-    *("swelling", "swelling_saturation", "cell_density", "node_fraction", "node_shape", "node_length", "liver"),
-    *("spleen_volume", "spleen_palpable", "spleen_length", "tissue_cells", "node_palpable", "liver_palpable"),
-)
+_SIZES = ("node_spd", "node_longest", "spleen_below_costal_margin", "liver_below_costal_margin")
 
 
 def cockcroft_gault(subjects: VirtualSubjects, rows: IntArray, creatinine: FloatArray) -> FloatArray:
@@ -195,9 +223,15 @@ def cockcroft_gault(subjects: VirtualSubjects, rows: IntArray, creatinine: Float
 
 def find_due(laboratory: Laboratory, due: Mapping[str, BoolArray], present: BoolArray, day: int) -> list[Findings]:
     """Findings of every test that is due in someone who is present, in the order of `due`."""
-    found = []
+    found: list[Findings] = []
+    panels: dict[int, _Panel] = {}  # by the array that says who: tests of the same visits share it
+    states: dict[str, FloatArray] = {}
     for test, wanted in due.items():
-        rows = np.flatnonzero(wanted & present)
-        if test != "adverse_events" and rows.size:
-            found.append(laboratory.find(test, rows, day))
+        if test == "adverse_events":
+            continue
+        panel = panels.get(id(wanted))
+        if panel is None:
+            panel = panels[id(wanted)] = _Panel(laboratory, np.flatnonzero(wanted & present), day, states)
+        if panel.rows.size:
+            found.append(panel.find(test))
     return found
