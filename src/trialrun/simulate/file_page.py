@@ -115,8 +115,8 @@ _FIELDS: Mapping[type[BaseModel], tuple[str, str, Mapping[str, str]]] = {
             "odds": "of a share: multiplies p / (1 - p), so that the result is a share again",
             "add": "is added to it, in its unit",
             "value": "replaces it, in its unit, under every parameter set, and every shift before it",
-            "omega": "of a lognormal number: replaces its spread between subjects, that of an ensemble (`:spread`) as well; a notice "
-            "says so",
+            "omega": "of a lognormal number: replaces its spread between subjects, that of an ensemble (`:spread`) as well; a "
+            "notice says so",
             "sd": "the same of a normal one",
             "low": "where the distribution between subjects is cut off from now on; left out: as it was",
             "high": "the same, above",
