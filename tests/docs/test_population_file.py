@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from trialrun.simulate.file_page import MISTAKES, Mistake
+from trialrun.simulate.limits import limits
 from trialrun.simulate.population import read_population
 from trialrun.vocab.problems import TrialrunError
 
@@ -30,11 +31,19 @@ WRONG: list[tuple[str, str] | str] = [
     f"shift:\n  baseline.agee: {{add: 1, {KNOWN}}}\n",
     f"between_trials:\n  baseline.age: {{sd: 0, {KNOWN}}}\n",
     f"shift:\n  baseline.age: {{add: 1, factor: 2, {KNOWN}}}\n",
+    f"shift:\n  baseline.age: {{{KNOWN}}}\n",
     f"shift:\n  leukemia.nonresponder: {{odds: 0, {KNOWN}}}\n",
     f"shift:\n  baseline.age: {{add: 1, fitted: true, {KNOWN}}}\n",
     f"shift:\n  baseline.age: {{odds: 2, {KNOWN}}}\n",
     f"shift:\n  baseline.age: {{add: 100, {KNOWN}}}\n",
+    f"shift:\n  baseline.age: {{omega: 0.2, {KNOWN}}}\n",
+    f"shift:\n  baseline.male_fraction: {{sd: 0.2, {KNOWN}}}\n",
     "SECOND",
+    f"shift:\n  baseline.male_fraction: {{factor: 2, {KNOWN}}}\n",
+    f"shift:\n  baseline.age: {{value: 70, high: 150, {KNOWN}}}\n",
+    f"shift:\n  marrow.hemoglobin_setpoint: {{omega: 0.5, {KNOWN}}}\n",
+    f"shift:\n  baseline.ecog_0: {{value: 0.9, {KNOWN}}}\n",
+    f"shift:\n  baseline.lymphocytes: {{low: 1, {KNOWN}}}\n",
     (r"\noptions: ", "\nshift:\n  baseline.age: {add: 1, status: assumed, source: assumed}\noptions: "),
     "CIRCLE",
     "ABSENT",
@@ -51,7 +60,7 @@ def _write(folder: Path, wrong: tuple[str, str] | str) -> Path:
         text, times = re.subn(*wrong, WHOLE, count=1)
         assert times == 1
     elif wrong == "SECOND":
-        shift = f"shift:\n  baseline.age: {{add: 1, {KNOWN}}}\n"
+        shift = f"shift:\n  leukemia.nonresponder: {{odds: 2, fitted: true, {KNOWN}}}\n"
         (folder / "first.yaml").write_text(HEAD.format(base="base.yaml") + shift, encoding="utf-8")
         text = HEAD.format(base="first.yaml") + shift
     elif wrong in ("CIRCLE", "ABSENT"):
@@ -101,4 +110,4 @@ def test_every_number_that_can_be_shifted_is_on_the_page() -> None:
         for name, number in read_population(ROOT / "studies" / file).numbers().items():
             section, _, word = name.partition(".")
             part = PAGE.split(f"## Numbers of `{section}`")[1].split("\n## ")[0]
-            assert f"| `{word}` | {number.unit} |" in part
+            assert f"| `{word}` | {number.unit} | {limits()[name]} |" in part

@@ -233,15 +233,6 @@ def test_a_population_that_is_not_there_is_named(extended) -> None:  # type: ign
     assert "nowhere.yaml" in (problem.found or "")
 
 
-def test_a_number_is_shifted_once(tmp_path: Path, extended) -> None:  # type: ignore[no-untyped-def]
-    shift = "shift:\n  baseline.age: {add: 5, status: assumed, source: mine}\n"
-    extended(shift)
-    (tmp_path / "third.yaml").write_text(HEAD.replace("base.yaml", "population.yaml") + shift, encoding="utf-8")
-    with pytest.raises(TrialrunError) as caught:
-        read_population(tmp_path / "third.yaml")
-    assert [(problem.code, problem.location.line) for problem in caught.value.problems] == [("shifted-twice", 6)]
-
-
 def test_values_are_not_changed_in_place() -> None:
     values = np.array([1.0, 2.0])
     assert Shift(factor=2.0, status="assumed", source="x").apply(values) == pytest.approx([2.0, 4.0])

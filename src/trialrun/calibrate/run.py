@@ -22,7 +22,7 @@ from trialrun.calibrate.emulate import Emulator, fit_emulator
 from trialrun.calibrate.held_out import leave_out
 from trialrun.calibrate.likelihood import from_odds, known_from, log_likelihood, odds_variance, to_odds
 from trialrun.calibrate.plan import Calibration, Fact, read_calibration
-from trialrun.simulate.ensemble import Ensemble
+from trialrun.simulate.ensemble import Ensemble, describe_structure
 from trialrun.vocab.problems import Problem, TrialrunError
 
 FloatArray = NDArray[np.float64]
@@ -275,6 +275,7 @@ def _about(calibration: Calibration, effort: Effort) -> dict[str, Any]:
         "study": calibration.file.parent.name,
         "population": population.population.id,
         "population_hash": population.content_hash,
+        "structure": describe_structure(population),
         "program_version": __version__,
         "seed": effort.seed,
         "design": effort.design,

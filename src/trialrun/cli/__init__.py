@@ -19,6 +19,7 @@ from trialrun.cli.diff import diff
 from trialrun.cli.grade import grade
 from trialrun.cli.mechanism import mechanism
 from trialrun.cli.plan import plan
+from trialrun.cli.population import population
 from trialrun.cli.replay import replay
 from trialrun.cli.report import report
 from trialrun.cli.screen import screen
@@ -63,6 +64,7 @@ _COMMANDS = (
     grade,
     mechanism,
     plan,
+    population,
     replay,
     report,
     screen,

@@ -32,7 +32,8 @@ def check(
     Finds unknown words and units, doses off the level list, table rows that can never fire, gaps and contradictions,
     dose levels that nothing leads to, rules that need what no visit measures, visits that could never decide,
     implausible thresholds, statements without a source, changes that change nothing, cases that fail or are missing
-    (`cases.yaml` beside the protocol). Everything is told in one go, each with file and line.
+    (`cases.yaml` beside the protocol); a population beside the protocol that cannot be read, or that has no model of its
+    drug. Everything is told in one go, each with file and line.
 
     Exit code 0: fine (notes do not count); 1: errors or warnings; 2: the file cannot be read as a protocol.
 
@@ -44,6 +45,7 @@ def check(
     from trialrun.protocol.check import check_protocol
     from trialrun.protocol.read import read_protocol
     from trialrun.protocol.schema import protocol_schema
+    from trialrun.simulate.domain import check_people
     from trialrun.vocab.problems import TrialrunError
 
     if schema:
@@ -62,6 +64,7 @@ def check(
     problems = list(checked.problems)
     for version in study.versions.values():
         problems += check_planned(plan_version(version))
+    problems += check_people(study)
     if form is Format.text:
         _print_text(study, checked, problems)
     else:

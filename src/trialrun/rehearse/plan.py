@@ -20,7 +20,7 @@ from trialrun.plan.calendar import Plan, plan_version
 from trialrun.protocol import read_protocol
 from trialrun.protocol.version import Protocol
 from trialrun.simulate.domain import refuse_other_drug
-from trialrun.simulate.ensemble import Ensemble, assign_sets, find_ensemble, numbers_for, read_ensemble
+from trialrun.simulate.ensemble import Ensemble, assign_sets, check_sets, find_ensemble, numbers_for, read_ensemble
 from trialrun.simulate.luck import check_seed
 from trialrun.simulate.population import Population, read_population
 from trialrun.simulate.subjects import Numbers
@@ -150,6 +150,8 @@ def read_rehearsal(request: Request) -> Rehearsal:
     if request.ensemble is not None:
         found = Path(request.ensemble) if request.ensemble else find_ensemble(file)
     sets = None if found is None else read_ensemble(found)
+    if sets is not None and found is not None:
+        check_sets(people, file, sets, found)
     subjects, trials = request.subjects, request.trials
     if trials is None:
         spread = sets is not None and subjects >= FEW_TRIALS * SMALL_TRIAL

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from trialrun.plan.calendar import Plan
-from trialrun.protocol.version import Protocol
+from trialrun.protocol.version import Protocol, Version
 from trialrun.simulate.biology import CO_TREATMENTS
-from trialrun.simulate.ensemble import SHIFT, Ensemble
+from trialrun.simulate.ensemble import SHIFT, SPREAD, Ensemble, compare_structure, states_spread
+from trialrun.simulate.extrapolation import DRAWN, compare_people, compare_treatments
+from trialrun.simulate.fitted import find_fitted
+from trialrun.simulate.lineage import read_source
 from trialrun.simulate.population import Population, read_population
+from trialrun.simulate.subjects import draw_subjects
 from trialrun.vocab.problems import Problem, TrialrunError
-from trialrun.vocab.yaml_source import read_yaml
 
 # Co-medication that the model takes without effect, because nothing that is simulated depends on it.
 WITHOUT_EFFECT = ("aspirin",)
+MUCH_KIDNEY = 0.10  # of the people outside of the kidney function that was fitted to; 1 % in a study that ships
 
 
 def check_domain(
@@ -38,10 +45,12 @@ def check_domain(
     if population.line_of_therapy not in domain.line_of_therapy:
         fitted = ", ".join(domain.line_of_therapy)
         found.append(f"The people are {population.line_of_therapy}; the numbers were fitted to {fitted}.")
-    crcl = population.numbers()["baseline.crcl"]
-    if not domain.crcl[0] <= crcl.value <= domain.crcl[1]:
+    crcl = draw_subjects(population, 1, np.arange(DRAWN)).traits["crcl"]
+    outside = float(np.mean((crcl < domain.crcl[0]) | (crcl > domain.crcl[1])))
+    if outside > MUCH_KIDNEY:
         found.append(
-            f"A typical creatinine clearance of {crcl.value:g} mL/min lies outside of {domain.crcl[0]:g} to {domain.crcl[1]:g}."
+            f"{100 * outside:.0f} % of the people have a creatinine clearance outside of the {domain.crcl[0]:g} to "
+            f"{domain.crcl[1]:g} mL/min that the numbers were fitted to (median {np.median(crcl):.3g})."
         )
     unknown = [name for name in treatments if name not in CO_TREATMENTS and name not in WITHOUT_EFFECT]
     if unknown:
@@ -49,18 +58,44 @@ def check_domain(
     return tuple(found)
 
 
+def _other_drug(population: Population, file: Path, version: Version, label: str) -> Problem | None:
+    """What is wrong where a version is of another drug than its people have a model of; a model of one's own says in its own
+    way what it is of."""
+    if population.domain is None or ":" in population.model:
+        return None
+    drug = version.treatment.drug
+    if drug.casefold() == population.domain.drug.casefold():
+        return None
+    said = read_source(file).location(("domain", "drug"))
+    message = f"the people of {said} react to {population.domain.drug}, not to the drug of {label}"
+    expected = f"a population with a model of {drug} (--population)"
+    return Problem("wrong-drug", message, drug, expected, version.source.location(("treatment", "drug")))
+
+
+def check_people(protocol: Protocol) -> list[Problem]:
+    """What is wrong with the population beside a protocol: what keeps it from being read, and a warning for each version whose
+    drug it has no model of. Nothing where there is none."""
+    file = Path(protocol.file).parent / "population.yaml"
+    if not file.exists():
+        return []
+    try:
+        population = read_population(file)
+    except TrialrunError as error:
+        return list(error.problems)
+    found: dict[Problem, None] = {}  # an amendment that keeps the drug has it from the version that it amends
+    for version in protocol.versions.values():
+        problem = _other_drug(population, file, version, version.name)
+        if problem is not None:
+            found[replace(problem, severity="warning")] = None
+    return list(found)
+
+
 def refuse_other_drug(population: Population, file: Path, plan: Plan, label: str) -> None:
     """A TrialrunError at the line of the protocol where the drug of the arm `label` is not the one that the population, read
     from `file`, has a model of. A model of one's own says in its own way what it is of."""
-    if population.domain is None or ":" in population.model:
-        return
-    drug = plan.version.treatment.drug
-    if drug.casefold() != population.domain.drug.casefold():
-        said = read_yaml(file).location(("domain", "drug"))
-        message = f"the people of {said} react to {population.domain.drug}, not to the drug of {label}"
-        expected = f"a population with a model of {drug} (--population)"
-        at = plan.version.source.location(("treatment", "drug"))
-        raise TrialrunError(Problem("wrong-drug", message, drug, expected, at))
+    problem = _other_drug(population, file, plan.version, label)
+    if problem is not None:
+        raise TrialrunError(problem)
 
 
 def find_notices(
@@ -73,22 +108,41 @@ def find_notices(
     """What must be said beside every result: where an arm lies outside of what the population (read from `file`) was fitted
     to, whose people it is conducted on, and which numbers of the file the parameter sets replace or no longer fit."""
     found: dict[str, None] = {}
+    fitted = find_fitted(file)
+    if fitted is not None:
+        found |= dict.fromkeys(compare_people(population, file, fitted))
     for protocol, plan in arms:
         treatments = tuple(item.name for item in plan.version.concomitant)
         doses = tuple(float(level) for level in plan.levels)
         found |= dict.fromkeys(check_domain(population, plan.version.treatment.drug, doses, treatments))
+        if fitted is not None:
+            found |= dict.fromkeys(compare_treatments(plan.version, fitted))
         own = Path(protocol.file).parent / "population.yaml"
         if own.exists() and own.resolve() != file.resolve():
             found[f"{protocol.study.id} is conducted on the people of {file}, not on its own"] = None
     if ensemble is not None and ensemble_file is not None:
-        shifted = [name for name, shift in population.shift.items() if shift.fitted and name + SHIFT in ensemble.names]
-        if shifted:
-            said = ", ".join(shifted)
-            found[f"How far these people are shifted is taken from the parameter sets, not from {file}: {said}."] = None
-        fitted, beside = ensemble.about.get("population_hash"), ensemble_file.parent / "population.yaml"
-        if fitted is not None and beside.exists() and _hash_of(beside, population, file) != fitted:
+        found |= dict.fromkeys(_of_sets(population, file, ensemble))
+        fitted_hash, beside = ensemble.about.get("population_hash"), ensemble_file.parent / "population.yaml"
+        if fitted_hash is not None and beside.exists() and _hash_of(beside, population, file) != fitted_hash:
             found[f"{beside} has changed since the parameter sets were fitted to it; calibrate again."] = None
     return list(found)
+
+
+def _of_sets(population: Population, file: Path, ensemble: Ensemble) -> Iterator[str]:
+    """What parameter sets and population take from each other."""
+    other = compare_structure(population, ensemble)
+    if other:
+        said = "; ".join(other)
+        yield f"The parameter sets were fitted to other equations: {said}; they do not fit the published facts here."
+    shifts = population.shift
+    shifted = [name for name, steps in shifts.items() if steps.fitted and name + SHIFT in ensemble.names]
+    if shifted:
+        yield f"How far these people are shifted is taken from the parameter sets, not from {file}: {', '.join(shifted)}."
+    stated = [name for name, steps in shifts.items() if steps.states_value and name in ensemble.names]
+    spread = [name for name in shifts if states_spread(population, name) and name + SPREAD in ensemble.names]
+    for what, names in (("These numbers are", stated), ("The spread between subjects of these numbers is", spread)):
+        if names:
+            yield f"{what} stated by the population, not by the parameter sets: {', '.join(names)}."
 
 
 def _hash_of(wanted: Path, population: Population, file: Path) -> str:

@@ -13,14 +13,17 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from trialrun.simulate.limits import limits
+from trialrun.simulate.lineage import read_source, walk_lineage
 from trialrun.simulate.luck import draw_normal
+from trialrun.simulate.model.library import ALTERNATIVES, SHIPPED
 from trialrun.simulate.population import Population
 from trialrun.vocab.problems import Location, Problem, TrialrunError
-from trialrun.vocab.yaml_source import read_yaml
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
+SPREAD = ":spread"  # after the name of a number: its standard deviation between subjects
 SHIFT = ":shift"  # after the name of a number: the factor by which a population that extends another shifts it
 
 
@@ -88,18 +91,13 @@ def _problem(what: str, found: str | None, expected: str, file: Path) -> Problem
 
 def find_ensemble(population: Path) -> Path | None:
     """ensemble.parquet beside a population file (or in that folder), or beside the one that it extends, and so on."""
-    file = population
-    for _ in range(20):
-        if file.is_dir():
-            file = file / "population.yaml"
+    for file, source in walk_lineage(population):
         candidate = file.parent / "ensemble.parquet"
         if candidate.exists():
             return candidate
-        data = read_yaml(file, str(file)).data
-        if not isinstance(data, dict) or "extends" not in data or "model" in data:
+        if isinstance(source.data, dict) and "model" in source.data:
             return None  # a drug of its own was not fitted
-        file = file.parent / str(data["extends"])
-    raise TrialrunError(Problem("circle", "a population extends itself", str(population), "a population that does not"))
+    return None
 
 
 def assign_sets(ensemble: Ensemble, trials: int) -> IntArray:
@@ -122,6 +120,72 @@ def _coprime_near(n: int, part: float) -> int:
     return stride
 
 
+def shifted_sets(population: Population, ensemble: Ensemble, sets: IntArray) -> dict[str, FloatArray]:
+    """The numbers of these sets (n,) as they are in the population: values shifted as it says, the size of a fitted shift from
+    the set itself, a spread that it states instead of the set's."""
+    columns = {name: ensemble.values[sets, column] for column, name in enumerate(ensemble.names)}
+    numbers: dict[str, FloatArray] = {}
+    for name, values in columns.items():
+        if name.endswith(SHIFT) or (name.endswith(SPREAD) and states_spread(population, name.removesuffix(SPREAD))):
+            continue
+        numbers[name] = population.shifted(name, values, columns.get(name + SHIFT))
+    return numbers
+
+
+def states_spread(population: Population, name: str) -> bool:
+    """Whether a population that extends another states the spread of this number between subjects, so that no set does."""
+    return name in population.shift and population.shift[name].states_spread
+
+
+def check_sets(population: Population, file: Path, ensemble: Ensemble, ensemble_file: Path) -> None:
+    """A TrialrunError where the shifts of the population, read from `file`, take a number of some parameter sets to where it
+    cannot be: it names the number, how many sets, and the line of the shift."""
+    problems = []
+    every = shifted_sets(population, ensemble, np.arange(ensemble.sets))
+    for name, values in every.items():
+        bare = name.removesuffix(SPREAD)
+        if bare not in limits():
+            continue  # a name that nobody has is told when subjects are drawn
+        with np.errstate(invalid="ignore"):
+            wrong = ~(values > 0) if name.endswith(SPREAD) else ~limits()[bare].hold(values)
+        if wrong.any():
+            expected = "above 0" if name.endswith(SPREAD) else f"{limits()[bare]} in every set"
+            found = f"{wrong.sum()} of {ensemble.sets} sets, such as {values[wrong][0]:g}"
+            shifted = bare in population.shift
+            at = read_source(file).location(("shift", bare)) if shifted else Location(str(ensemble_file))
+            how = ", shifted," if shifted else ""
+            problems.append(Problem("impossible-number", f"{name}{how} cannot be this", found, expected, at))
+    if problems:
+        raise TrialrunError(problems)
+
+
+def describe_structure(population: Population) -> dict[str, Any]:
+    """The equations that a population is simulated by: model, drug, and the way of each structural alternative. An ensemble
+    keeps that of the population it was fitted to under `structure` of ensemble.json."""
+    drug = None if population.domain is None else population.domain.drug
+    ways = {what: population.options.get(what, known[0]) for what, known in ALTERNATIVES.items()}
+    return {"model": population.model, "drug": drug, "options": ways}
+
+
+def compare_structure(population: Population, ensemble: Ensemble) -> tuple[str, ...]:
+    """What differs between the equations that the sets were fitted with and those of the population, each in words. Ensembles
+    that do not say it were fitted with lenalidomide-cll and the first way of each alternative."""
+    shipped = {"model": SHIPPED[0], "drug": "lenalidomide", "options": {}}
+    fitted = {**shipped, **ensemble.about.get("structure", {})}
+    here = describe_structure(population)
+    found = [
+        f"{what} {fitted[what] or 'not stated'}, here {here[what] or 'not stated'}"
+        for what in ("model", "drug")
+        if not (what == "drug" and here["drug"] is None)  # that it is not stated is told by itself
+        and str(fitted[what]).casefold() != str(here[what]).casefold()
+    ]
+    for what, known in ALTERNATIVES.items():
+        way = fitted["options"].get(what, known[0])
+        if way != here["options"][what]:
+            found.append(f"{what} {way}, here {here['options'][what]}")
+    return tuple(found)
+
+
 def numbers_for(
     population: Population, ensemble: Ensemble | None, seed: int, trial: IntArray, sets: IntArray | None
 ) -> dict[str, FloatArray]:
@@ -130,10 +194,7 @@ def numbers_for(
     normal, one draw a trial)."""
     numbers: dict[str, FloatArray] = {}
     if ensemble is not None and sets is not None:
-        columns = {name: ensemble.values[sets, column] for column, name in enumerate(ensemble.names)}
-        for name, values in columns.items():
-            if not name.endswith(SHIFT):
-                numbers[name] = population.shifted(name, values, columns.get(name + SHIFT))
+        numbers = shifted_sets(population, ensemble, sets)
     known = population.numbers()
     for name, between in population.between_trials.items():
         base = numbers.get(name, np.full(trial.size, known[name].value))

@@ -7,26 +7,26 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
+from trialrun.simulate.limits import check_bounds, check_numbers
+from trialrun.simulate.lineage import walk_lineage
+from trialrun.simulate.number import Bound, Number
 from trialrun.simulate.population import (
     SECTIONS,
     About,
     Between,
-    Bound,
     Domain,
-    Number,
     Population,
-    Shift,
     _check_model,
     _check_spread,
     _nearest,
     quantities,
     read_population,
 )
-from trialrun.vocab.problems import Problem, TrialrunError
-from trialrun.vocab.yaml_source import Key, YamlSource, read_yaml, validate
+from trialrun.simulate.shift import ImpossibleShiftError, Shift, Shifts, Step, shift_number
+from trialrun.vocab.problems import Location, Problem, TrialrunError
+from trialrun.vocab.yaml_source import Key, YamlSource, validate
 
 
 class Extension(BaseModel):
@@ -49,51 +49,41 @@ class Extension(BaseModel):
 
 
 def read_extension(source: YamlSource, file: Path) -> Population:
-    """The population that this file describes. TrialrunError with file and line where it names what does not exist,
-    extends itself, or shifts a number that already was shifted."""
+    """The population that this file describes. TrialrunError with file and line where it names what does not exist, extends
+    itself, or shifts a number to where it cannot be.
+
+    Shifts come on top of those of the population that is extended: a factor multiplies, a sum is added, odds are multiplied,
+    a value replaces, in the order of extension.
+    """
     said = validate(source, Extension)
-    target = (file.parent / said.extends).resolve()
-    if target.is_dir():
-        target = target / "population.yaml"
-    _refuse_circles(source, file.resolve(), target)
-    base = read_population(target)
+    for _ in walk_lineage(file):  # every file is there, and none twice
+        pass
+    base = read_population((file.parent / said.extends).resolve())
     problems = list(_check(source, said, base))
     if problems:
         raise TrialrunError(problems)
     changed: dict[str, dict[str, Number]] = {section: dict(getattr(base, section)) for section in SECTIONS}
     changed["direct_kill"] |= said.direct_kill
+    shifts = dict(base.shift)
     for name, shift in said.shift.items():
         section, number = name.split(".", 1)
         old = changed[section][number]
-        if shift.odds is not None and not 0.0 < old.value < 1.0:
-            at = source.location(("shift", name, "odds"))
-            raise TrialrunError(
-                Problem(
-                    "impossible-shift", f"{name} is no share: it has no odds", f"{old.value:g}", "factor or add", at
-                )
-            )
-        value = float(shift.apply(np.array([old.value]))[0])
-        new = {"value": value, "status": shift.status, "source": shift.source, "note": shift.note}
-        plain = {**old.model_dump(), **new}
-        for cut in ("low", "high"):
-            if getattr(shift, cut) is not None:
-                plain["variability"] = {**(plain["variability"] or {}), cut: getattr(shift, cut)}
         try:
-            changed[section][number] = Number.model_validate(plain)
-        except ValidationError as error:
-            at = source.location(("shift", name))
-            what = error.errors()[0]["msg"].removeprefix("Value error, ")
-            found = f"{value:g}, cut off at {plain['variability']['low']} and {plain['variability']['high']}"
-            expected = "a shift within the cuts, or `low` and `high` in the shift"
-            raise TrialrunError(Problem("impossible-shift", f"{name}: {what}", found, expected, at)) from None
+            new = shift_number(name, old, shift, shifts.get(name))
+        except ImpossibleShiftError as error:
+            at = source.location(("shift", name, *([] if error.field is None else [error.field])))
+            raise TrialrunError(Problem("impossible-shift", str(error), error.found, error.expected, at)) from None
+        changed[section][number] = new
+        earlier = () if name not in shifts else shifts[name].steps
+        shifts[name] = Shifts((*earlier, Step(said.population.id, shift, old.value, new.value)))
     digest = sha256((base.content_hash + source.text).encode()).hexdigest()
-    return base.model_copy(
+    found = base.model_copy(
         update={
             **changed,
             "population": said.population,
             "sources": {**base.sources, **said.sources},
             "enrolled": {**base.enrolled, **said.enrolled},
-            "shift": {**base.shift, **said.shift},
+            "shift": shifts,
             "between_trials": {**base.between_trials, **said.between_trials},
             "options": {**base.options, **said.options},
             "line_of_therapy": said.line_of_therapy or base.line_of_therapy,
@@ -102,25 +92,28 @@ def read_extension(source: YamlSource, file: Path) -> Population:
             "content_hash": digest,
         }
     )
+    impossible = list(_check_possible(source, said, found))
+    if impossible:
+        raise TrialrunError(impossible)
+    return found
 
 
-def _refuse_circles(source: YamlSource, file: Path, target: Path) -> None:
-    seen, here = {file}, target
-    while here.exists():
-        if here in seen:
-            at = source.location(("extends",))
-            raise TrialrunError(
-                Problem("circle", "a population extends itself", str(here), "a population that does not", at)
-            )
-        seen.add(here)
-        data = read_yaml(here, str(here)).data
-        if not isinstance(data, dict) or "extends" not in data:
-            return
-        here = (here.parent / str(data["extends"])).resolve()
-        here = here / "population.yaml" if here.is_dir() else here
-    at = source.location(("extends",))
-    expected = "the path of a population file, from this file's folder"
-    raise TrialrunError(Problem("no-file", "the population that is extended is not there", str(here), expected, at))
+def _check_possible(source: YamlSource, said: Extension, found: Population) -> Iterator[Problem]:
+    """What this file makes of numbers and bounds; those of the file that it extends were checked with that one."""
+
+    def where(name: str, field: str) -> Location:
+        section, _, number = name.partition(".")
+        return source.location((section, number, field) if number in said.direct_kill else ("shift", name, field))
+
+    def came(name: str) -> str:
+        if name not in said.shift:
+            return ""
+        steps = found.shift[name].steps
+        return f" ({steps[0].before:g}, then {', then '.join(step.shift.describe() for step in steps)})"
+
+    touched = {*said.shift, *(f"direct_kill.{name}" for name in said.direct_kill)}
+    yield from check_numbers(found.numbers(), where, came, touched)
+    yield from check_bounds(said.enrolled, lambda name, field: source.location(("enrolled", name, field)))
 
 
 def _check(source: YamlSource, said: Extension, base: Population) -> Iterator[Problem]:
@@ -130,10 +123,6 @@ def _check(source: YamlSource, said: Extension, base: Population) -> Iterator[Pr
             at = source.location((section, name))
             if name not in known:
                 yield Problem("unknown-number", "the population has no such number", name, _nearest(name, known), at)
-            elif section == "shift" and name in base.shift:
-                yield Problem(
-                    "shifted-twice", "this number was shifted already", name, f"a shift of {said.extends} alone", at
-                )
     yield from _check_spread(source, said.between_trials)
     yield from _check_model(source, said.model or base.model, said.options)
     for name, bound in said.enrolled.items():

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from trialrun.simulate.biology import CO_TREATMENTS
 from trialrun.simulate.extend import Extension
+from trialrun.simulate.limits import limits
 from trialrun.simulate.model.library import ALTERNATIVES, SHIPPED
 from trialrun.simulate.population import (
     SECTIONS,
@@ -47,7 +48,8 @@ shift:
 """
 _KEYS = {
     "trialrun": "version of the format: 1",
-    "extends": "the population that this one differs from: path of its file or folder, from this file's folder",
+    "extends": "the population that this one differs from: path of its file or folder, from this file's folder (not from where "
+    "a command runs), or from the root",
     "population": "`id`, `title`, `describes`: what the file describes, in words",
     "sources": "what each word that stands as `source` means; an extension knows those of the file it extends as well",
     "enrolled": "what is true of everyone who was enrolled: bounds, by the names below. Subjects are drawn until they fit",
@@ -102,18 +104,24 @@ _FIELDS: Mapping[type[BaseModel], tuple[str, str, Mapping[str, str]]] = {
     ),
     Shift: (
         "A shift",
-        "One of `factor`, `odds`, `add` and `value`. It moves the centre of the uncut distribution; its spread stays. "
-        "With an ensemble the shift acts on the value of each parameter set. "
-        "A number is shifted once: an extension of an extension cannot shift it again.",
+        "At most one of `factor`, `odds`, `add` and `value`, which moves the centre of the uncut distribution, and what else "
+        "differs; what is not said stays. With an ensemble the shift acts on the value of each parameter set.\n\n"
+        "Where the file that is extended shifts the number as well, shifts are applied one after the other, in the order of "
+        "extension: a factor multiplies, odds are multiplied, a sum is added, a value replaces all that stood before. Where one "
+        "of them is `fitted`, each parameter set has the size of that one, and the others come before and after it. "
+        "`trialrun population` lists every step.",
         {
             "factor": "multiplies the number; a spread that is lognormal keeps its `omega`",
             "odds": "of a share: multiplies p / (1 - p), so that the result is a share again",
             "add": "is added to it, in its unit",
-            "value": "replaces it, in its unit, under every parameter set",
+            "value": "replaces it, in its unit, under every parameter set, and every shift before it",
+            "omega": "of a lognormal number: replaces its spread between subjects, that of an ensemble (`:spread`) as well; a "
+            "notice says so",
+            "sd": "the same of a normal one",
             "low": "where the distribution between subjects is cut off from now on; left out: as it was",
             "high": "the same, above",
             "fitted": "`true`: an ensemble that was [fitted](../calibration.md) to it has a `factor` or `odds` for each "
-            "parameter set, which stands instead of this one",
+            "parameter set, which stands instead of this one. Of the shifts of a number one can be fitted",
             "status": "as of a number",
             "source": "as of a number",
             "note": "as of a number",
@@ -164,7 +172,8 @@ _FIELDS: Mapping[type[BaseModel], tuple[str, str, Mapping[str, str]]] = {
             "drug": "the drug of the model; a protocol with another one is refused (`wrong-drug`)",
             "dose_mg": "[lowest, highest] daily dose, mg",
             "line_of_therapy": "list of `first_line` and `relapsed`",
-            "crcl": "[lowest, highest] of `baseline.crcl`, mL/min",
+            "crcl": "[lowest, highest] creatinine clearance, mL/min; a notice says where more than a tenth of the people lie "
+            "outside",
         },
     ),
 }
@@ -203,12 +212,38 @@ MISTAKES = (
     Mistake(
         "wrong-value", "what differs between trials has a spread", "`sd` above 0; leave the entry out for no difference"
     ),
-    Mistake("invalid-value", "a shift takes one of factor, odds, add and value", "one of them"),
+    Mistake("invalid-value", "a shift takes one of factor, odds, add and value", "one of them, or one after the other"),
+    Mistake("invalid-value", "a shift says what differs: ...", "one of the fields that it names"),
     Mistake("invalid-value", "a factor of odds is above 0", "a factor above 0; `value` for a share of 0"),
     Mistake("invalid-value", "only a factor or odds above 0 can be fitted", "leave `fitted` out"),
     Mistake("impossible-shift", "... is no share: it has no odds", "`factor` or `add`"),
     Mistake("impossible-shift", "the value must lie between low and high", "`low` and `high` in the shift"),
-    Mistake("shifted-twice", "this number was shifted already", "extend the first file, and say the whole change"),
+    Mistake("impossible-shift", "... its spread is ..., not ...", "the one that it has"),
+    Mistake(
+        "impossible-shift",
+        "... is the same for all subjects: it has no distribution",
+        "a shift of its value; to let it differ, a whole file",
+    ),
+    Mistake(
+        "impossible-shift",
+        "an ensemble holds one fitted shift of ...",
+        "leave `fitted` out: this shift comes on top of the one that is fitted",
+    ),
+    Mistake(
+        "impossible-number", "... cannot be this", "a number within the range of the table above, after all shifts"
+    ),
+    Mistake("impossible-number", "... cannot be what its distribution is cut off at", "cuts within that range"),
+    Mistake(
+        "impossible-number",
+        "... differs so much that some subjects would have what cannot be",
+        "less spread, or `low` and `high`",
+    ),
+    Mistake("impossible-number", "the parts with ECOG 0 and 1 are more than everybody", "parts that sum to 1 at most"),
+    Mistake(
+        "impossible-number",
+        "some subjects would have fewer lymphocytes than those that are not CLL",
+        "`low` of `baseline.lymphocytes` above `leukemia.normal_lymphocytes`",
+    ),
     Mistake(
         "unknown-key", "only a population that extends another has shifts", "write `extends`, or the number itself"
     ),
@@ -260,16 +295,18 @@ def population_page(populations: Sequence[Population]) -> str:
         "",
         "## Bounds of `enrolled`",
         "",
-        "| name | unit |",
-        "|---|---|",
+        "| name | unit | possible |",
+        "|---|---|---|",
     ]
-    lines += [f"| `{name}` | {unit} |" for name, unit in units["enrolled"].items()]
+    legal = limits()
+    lines += [f"| `{name}` | {unit} | {legal[f'enrolled.{name}']} |" for name, unit in units["enrolled"].items()]
     for section in SECTIONS:
         lines += ["", f"## Numbers of `{section}`", "", f"{_KEYS[section][0].upper()}{_KEYS[section][1:]}.", ""]
-        lines += ["| name | unit | symbol | what it is |", "|---|---|---|---|"]
+        lines += ["| name | unit | possible | symbol | what it is |", "|---|---|---|---|---|"]
         for name, unit in units[section].items():
             number = labels[f"{section}.{name}"]
-            lines.append(f"| `{name}` | {unit} | {number.symbol or ''} | {number.label} |")
+            possible = legal[f"{section}.{name}"]
+            lines.append(f"| `{name}` | {unit} | {possible} | {number.symbol or ''} | {number.label} |")
     lines += [
         "",
         "## What goes wrong, and what mends it",

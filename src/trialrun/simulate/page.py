@@ -47,6 +47,8 @@ def numbers_page(population: Population, where: str) -> str:
         if numbers:
             heading, about = _ABOUT.get(section, (section, ""))
             lines += ["", f"## {heading}", "", f"{about} Section `{section}`.", "", *_table(numbers)]
+    if population.shift:
+        lines += ["", "## Shifts", "", *_shifts(population)]
     lines += ["", "## Measurement", "", "How a test is measured. Section `tests`.", "", *_tests(population)]
     lines += ["", "## Between trials", "", "Section `between_trials`: standard deviation of the logarithm.", ""]
     lines += ["| number | sd | status | source | note |", "|---|---:|---|---|---|"]
@@ -72,6 +74,20 @@ def numbers_page(population: Population, where: str) -> str:
         lines.append(f"| `{what}` | {', '.join(ways)} | {population.options.get(what, ways[0])} |")
     lines += ["", "## Sources", "", *(f"- **{key}**: {_cell(text)}" for key, text in population.sources.items()), ""]
     return "\n".join(lines)
+
+
+def _shifts(population: Population) -> Iterator[str]:
+    yield "Every step by which a number came from that of the file that states all numbers, in the order of extension."
+    yield ""
+    yield "| number | population | shift | before | after | status | source | note |"
+    yield "|---|---|---|---:|---:|---|---|---|"
+    for name, shifts in population.shift.items():
+        for step in shifts.steps:
+            how = step.shift.describe()
+            if step in shifts.replaced:
+                how += f", replaced by {shifts.replaced_by}"
+            told = f"{step.shift.status} | {_source(step.shift.source)} | {_cell(step.shift.note)}"
+            yield f"| `{name}` | {step.of} | {how} | {step.before:.4g} | {step.after:.4g} | {told} |"
 
 
 def _table(numbers: dict[str, Number]) -> Iterator[str]:

@@ -13,101 +13,33 @@ from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, model_validator
 
+from trialrun.simulate.limits import check_bounds, check_numbers
+from trialrun.simulate.lineage import population_file, read_source
 from trialrun.simulate.model.library import ALTERNATIVES, SHIPPED
+from trialrun.simulate.number import STRICT, Bound, Number, Sources, Status, Variability
+from trialrun.simulate.shift import Shift, Shifts
 from trialrun.vocab.problems import Problem, TrialrunError
 from trialrun.vocab.tests import find_test
-from trialrun.vocab.yaml_source import Key, YamlSource, read_yaml, validate
+from trialrun.vocab.yaml_source import Key, YamlSource, validate
 
 FloatArray = NDArray[np.float64]
-Status = Literal["published", "derived", "tuned", "assumed"]
-Sources = str | list[str]
-_STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-
-class Variability(BaseModel):
-    """How a number differs between subjects: see the head of the population file."""
-
-    model_config = _STRICT
-
-    distribution: Literal["lognormal", "normal"]
-    omega: float | None = None
-    sd: float | None = None
-    low: float | None = None
-    high: float | None = None
-    factor: Literal["burden"] | None = None
-    correlation: float | None = None
-
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        wanted, other = ("omega", "sd") if self.distribution == "lognormal" else ("sd", "omega")
-        spread = getattr(self, wanted)
-        if spread is None or spread <= 0 or getattr(self, other) is not None:
-            raise ValueError(f"a {self.distribution} distribution takes {wanted} above 0 and no {other}")
-        if self.low is not None and self.high is not None and self.low >= self.high:
-            raise ValueError("low must be below high")
-        if self.distribution == "lognormal" and any(cut is not None and cut <= 0 for cut in (self.low, self.high)):
-            raise ValueError("the cuts of a lognormal distribution must be above 0")
-        if (self.factor is None) != (self.correlation is None):
-            raise ValueError("factor and correlation stand together")
-        if self.correlation is not None and not 0 <= self.correlation < 1:
-            raise ValueError("correlation must be at least 0 and below 1")
-        return self
-
-    @property
-    def spread(self) -> float:
-        """Standard deviation: of the logarithm (lognormal) or in the unit of the number (normal)."""
-        spread = self.omega if self.distribution == "lognormal" else self.sd
-        assert spread is not None  # the validator has seen to it
-        return spread
-
-
-class Number(BaseModel):
-    """One number of the model with what is known of it."""
-
-    model_config = _STRICT
-
-    symbol: str | None = None
-    label: str
-    value: float
-    unit: str
-    variability: Variability | None = None
-    status: Status
-    source: Sources
-    note: str | None = None
-
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        varies = self.variability
-        if varies is None:
-            return self
-        if varies.distribution == "lognormal" and self.value <= 0:
-            raise ValueError("the median of a lognormal distribution must be above 0")
-        if (varies.low is not None and self.value <= varies.low) or (
-            varies.high is not None and self.value >= varies.high
-        ):
-            raise ValueError("the value must lie between low and high")
-        return self
-
-
-class Bound(BaseModel):
-    """What is true of everyone who was enrolled."""
-
-    model_config = _STRICT
-
-    low: float | None = None
-    high: float | None = None
-    unit: str
-    status: Status
-    source: Sources
-    note: str | None = None
+__all__ = [
+    "Bound",
+    "Number",
+    "Shift",
+    "Shifts",
+    "Sources",
+    "Status",
+    "Variability",
+]  # of a file, wherever they are made
 
 
 class Measurement(BaseModel):
     """How a test is measured: its error and its reference limits by sex, in the test's canonical unit."""
 
-    model_config = _STRICT
+    model_config = STRICT
 
     unit: str
     error: Literal["lognormal", "normal", "none"]
@@ -130,54 +62,10 @@ class Measurement(BaseModel):
         return self
 
 
-class Shift(BaseModel):
-    """How a number of another population differs from the one it extends: by a factor, by a factor of its odds (a share), by
-    a sum, or replaced.
-
-    `low` and `high` move where the distribution between subjects is cut off; without them it is cut off where it was.
-    `fitted`: an ensemble that holds `section.name:shift` has the factor (of the odds) of each parameter set.
-    """
-
-    model_config = _STRICT
-
-    factor: float | None = None
-    odds: float | None = None
-    add: float | None = None
-    value: float | None = None
-    low: float | None = None
-    high: float | None = None
-    fitted: bool = False
-    status: Status
-    source: Sources
-    note: str | None = None
-
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        if sum(way is not None for way in (self.factor, self.odds, self.add, self.value)) != 1:
-            raise ValueError("a shift takes one of factor, odds, add and value")
-        if self.odds is not None and self.odds <= 0:
-            raise ValueError("a factor of odds is above 0")
-        if self.fitted and (self.factor or self.odds or 0.0) <= 0:
-            raise ValueError("only a factor or odds above 0 can be fitted")
-        return self
-
-    def apply(self, values: FloatArray, size: FloatArray | None = None) -> FloatArray:
-        """The shifted values, shape of `values`; `size` (the same shape) stands instead of the file's factor (of the odds)."""
-        if self.value is not None:
-            return np.full_like(values, self.value)
-        if self.add is not None:
-            return np.asarray(values + self.add)
-        if self.odds is not None:
-            odds = values / (1.0 - values) * (self.odds if size is None else size)
-            return np.asarray(odds / (1.0 + odds))
-        assert self.factor is not None
-        return np.asarray(values * (self.factor if size is None else size))
-
-
 class Between(BaseModel):
     """How a number differs between trials: standard deviation of its logarithm."""
 
-    model_config = _STRICT
+    model_config = STRICT
 
     sd: float
     status: Status
@@ -188,7 +76,7 @@ class Between(BaseModel):
 class Domain(BaseModel):
     """What the numbers were fitted to: beyond it a prediction is extrapolation."""
 
-    model_config = _STRICT
+    model_config = STRICT
 
     drug: str
     dose_mg: list[float]
@@ -199,7 +87,7 @@ class Domain(BaseModel):
 class About(BaseModel):
     """What the file describes."""
 
-    model_config = _STRICT
+    model_config = STRICT
 
     id: str
     title: str
@@ -209,7 +97,7 @@ class About(BaseModel):
 class Population(BaseModel):
     """A population file as read. Sections map names to numbers; names and units are those of data/quantities.csv."""
 
-    model_config = _STRICT
+    model_config = STRICT
 
     trialrun: Literal[1]
     population: About
@@ -233,7 +121,7 @@ class Population(BaseModel):
     line_of_therapy: Literal["first_line", "relapsed"] = "first_line"
     between_trials: dict[str, Between] = {}
     domain: Domain | None = None
-    shift: dict[str, Shift] = {}
+    shift: dict[str, Shifts] = {}  # of a file that extends another; none of a whole file
     content_hash: str = ""
 
     def numbers(self) -> Mapping[str, Number]:
@@ -243,13 +131,13 @@ class Population(BaseModel):
         )
 
     def shifted(self, name: str, values: FloatArray, size: FloatArray | None = None) -> FloatArray:
-        """Values (n,) of a number of the population that this one extends, as they are here: its shift applied.
+        """Values (n,) of a number of the file that states all numbers, as they are here: every shift applied in order.
 
         `name` is section.name; a spread (section.name:spread) is not shifted. `size` (n,) is the shift of each parameter set,
-        which counts where the shift is `fitted`.
+        which counts where a shift is `fitted`.
         """
-        shift = self.shift.get(name)
-        return values if shift is None else shift.apply(values, size if shift.fitted else None)
+        shifts = self.shift.get(name)
+        return values if shifts is None else shifts.apply(values, size)
 
 
 # Sections whose numbers differ between trials at most, not between subjects.
@@ -273,14 +161,16 @@ def read_population(path: Path | str) -> Population:
     Unknown or missing keys, numbers without unit, status or a listed source, and units other than those of the
     equations are a TrialrunError whose problems carry file and line.
     """
-    file = Path(path)
-    if file.is_dir():
-        file = file / "population.yaml"
-    source = read_yaml(file, str(file))
+    file = population_file(Path(path))
+    source = read_source(file)
     if isinstance(source.data, dict) and "extends" in source.data:
         from trialrun.simulate.extend import read_extension  # it reads the population that it extends
 
         return read_extension(source, file)
+    if isinstance(source.data, dict) and "shift" in source.data:
+        at = source.location(("shift",))
+        message = "only a population that extends another has shifts"
+        raise TrialrunError(Problem("unknown-key", message, "shift", "extends: ...", at))
     population = validate(source, Population)
     problems = [
         *_check_names(source, population),
@@ -289,11 +179,9 @@ def read_population(path: Path | str) -> Population:
         *_check_between(source, population),
         *_check_model(source, population.model, population.options),
     ]
-    if population.shift:
-        at = source.location(("shift",))
-        problems.append(
-            Problem("unknown-key", "only a population that extends another has shifts", "shift", "extends: ...", at)
-        )
+    if not problems:  # names and units are those of the table
+        problems += check_numbers(population.numbers(), lambda name, field: source.location((*name.split("."), field)))
+        problems += check_bounds(population.enrolled, lambda name, field: source.location(("enrolled", name, field)))
     if problems:
         raise TrialrunError(problems)
     return population.model_copy(update={"content_hash": sha256(source.text.encode()).hexdigest()})

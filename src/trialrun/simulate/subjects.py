@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
+from trialrun.simulate.enrolment import could_enrol, refuse, shares
 from trialrun.simulate.luck import draw_normal, draw_uniform
 from trialrun.simulate.model.library import find_model
 from trialrun.simulate.model.module import Model
@@ -23,16 +24,6 @@ IntArray = NDArray[np.int64]
 CREATININE_UMOL_PER_MG_DL = 88.4  # 1 mg/dL; molar mass 113.12 g/mol
 URATE_MG_PER_MMOL = 168.11  # molar mass
 LITRES_PER_DAY = 1.44  # of 1 mL/min
-# Sections of `enrolled` that hold of everyone, and those of which one (or a symptom) is enough.
-ALWAYS = (
-    *("neutrophils", "platelets", "hemoglobin", "creatinine_x_uln", "alt_x_uln", "ast_x_uln", "bilirubin_x_uln"),
-    "phosphate_tm",
-)
-ENOUGH = (
-    ("doubling_time", "doubling_time"),  # a missing doubling time is below nothing
-    ("hemoglobin", "hemoglobin_needing_treatment"),
-    ("platelets", "platelets_needing_treatment"),
-)
 LONGEST_DOUBLING = 36525.0  # days; nobody would call a count that doubles in a century growing
 MOST_TRIES = 500  # of drawing one subject that could be enrolled
 
@@ -119,7 +110,7 @@ def draw_subjects(
     numbers = {} if numbers is None else numbers
     _check_numbers(population, numbers, index.size)
     values = _draw_once(population, seed, index, 0, numbers)
-    wanting = np.flatnonzero(~_could_enrol(population, values))
+    wanting = np.flatnonzero(~could_enrol(population, values))
     for attempt in range(1, MOST_TRIES):
         if wanting.size == 0:
             break
@@ -127,16 +118,9 @@ def draw_subjects(
         again = _draw_once(population, seed, index[wanting], attempt, some)
         for name, column in again.items():
             values[name][wanting] = column
-        wanting = wanting[~_could_enrol(population, again)]
+        wanting = wanting[~could_enrol(population, again)]
     if wanting.size:
-        raise TrialrunError(
-            Problem(
-                "no-subject",
-                "the population has almost nobody whom its section `enrolled` admits",
-                f"{wanting.size} of {index.size} subjects not found in {MOST_TRIES} tries",
-                "distributions that overlap with the bounds",
-            )
-        )
+        raise TrialrunError(_nobody(population, seed, index, wanting, numbers))
     model = find_model(population.model, population.options)
     unknown = [name for name in model.constants if name not in values]
     if unknown:
@@ -158,6 +142,23 @@ def draw_subjects(
         states=states,
         model=model,
     )
+
+
+def draw_unselected(population: Population, seed: int, index: IntArray) -> dict[str, FloatArray]:
+    """Traits (n,) by name of people as the distributions have them, whether or not they could be enrolled."""
+    return _draw_once(population, seed, index, 0, {})
+
+
+def _nobody(population: Population, seed: int, index: IntArray, wanting: IntArray, numbers: Numbers) -> Problem:
+    """What is wrong where subjects at places `wanting` were not found: who refuses them, in tries enough to tell."""
+    some = {name: column[wanting] for name, column in numbers.items()}
+    tries = range(max(2, -(-400 // wanting.size)))
+    drawn = [_draw_once(population, seed, index[wanting], attempt, some) for attempt in tries]
+    by = shares([refuse(population, values) for values in drawn])
+    said = ", ".join(f"{name} refuses {100 * part:.3g} %" for name, part in by.items())
+    found = f"{wanting.size} of {index.size} subjects not found in {MOST_TRIES} tries; of those drawn {said}"
+    message = "the population has almost nobody whom its section `enrolled` admits"
+    return Problem("no-subject", message, found, "distributions that overlap with the bounds")
 
 
 def _check_numbers(population: Population, numbers: Numbers, n: int) -> None:
@@ -285,22 +286,6 @@ def _derive_kidney(v: dict[str, FloatArray], male: BoolArray) -> None:
         v[f"{ion}_baseline"] = v[ion]
     for released in ("urate_yield", "phosphate_yield", "potassium_yield"):
         v[released] = v[released] * 1e-3  # fmol a cell = 1e-3 mmol per 10^9 cells
-
-
-def _could_enrol(population: Population, v: Mapping[str, FloatArray]) -> BoolArray:
-    fits = np.ones(v["age"].size, dtype=np.bool_)
-    for name in ALWAYS:
-        bound = population.enrolled[name]
-        if bound.low is not None:
-            fits &= v[name] > bound.low
-        if bound.high is not None:
-            fits &= v[name] < bound.high
-    need = (v["symptomatic_nodes_or_organs"] == 1.0) | (v["constitutional_symptoms"] == 1.0)
-    for quantity, name in ENOUGH:
-        high = population.enrolled[name].high
-        if high is not None:
-            need |= v[quantity] < high
-    return np.asarray(fits & need)
 
 
 def _before_treatment(v: Mapping[str, FloatArray], model: Model) -> FloatArray:

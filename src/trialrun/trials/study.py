@@ -17,7 +17,7 @@ from trialrun.plan.calendar import plan_version
 from trialrun.protocol.version import Protocol
 from trialrun.simulate.clinic import VirtualClinic
 from trialrun.simulate.domain import find_notices, refuse_other_drug
-from trialrun.simulate.ensemble import Ensemble, assign_sets, find_ensemble, numbers_for, read_ensemble
+from trialrun.simulate.ensemble import Ensemble, assign_sets, check_sets, find_ensemble, numbers_for, read_ensemble
 from trialrun.simulate.luck import check_seed
 from trialrun.simulate.population import Population, read_population
 from trialrun.trials.courses import Clinic, Setting
@@ -98,6 +98,8 @@ def read_trial_study(
         refuse_other_drug(population_read, people, plan, name)
     file = find_ensemble(people) if with_ensemble else None
     ensemble = None if file is None else read_ensemble(file)
+    if ensemble is not None and file is not None:
+        check_sets(population_read, people, ensemble, file)
     return TrialStudy(protocol, versions, population_read, people, read_conduct(run), run, ensemble, file)
 
 
