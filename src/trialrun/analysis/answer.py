@@ -26,7 +26,7 @@ KEY = {
     "Tumour flare": ("flare_any", "flare_2", "flare_3"),
     "Blood counts": ("neutropenia_3", "thrombocytopenia_3"),
     "Infection and death": ("febrile_neutropenia", "infection_3", "death"),
-    "Response": ("response",),
+    "Response": ("response", "complete_response"),
     "Dose": ("target_reached", "discontinued"),
     "Lymphocytes in cycle 1, median": ("alc_on_c1", "alc_rebound_c1"),
 }

@@ -82,13 +82,14 @@ def shares_predicted(rows: Sequence[Row]) -> list[Outcome]:
     return [outcome for outcome in all_outcomes().values() if outcome.name in named]
 
 
+OTHER = "fitted to other equations"  # of the notice that says so
+
+
 def describe_ensemble(run: Run) -> str:
     """How many parameter sets there are, and what they are worth."""
     assert run.ensemble is not None
-    return (
-        f"{run.ensemble.sets} parameter sets that fit the published facts, worth "
-        f"{run.ensemble.effective_sample_size:.0f} independent ones"
-    )
+    fit = "were fitted to other equations" if any(OTHER in note for note in run.notices) else "fit the published facts"
+    return f"{run.ensemble.sets} parameter sets that {fit}, worth {run.ensemble.effective_sample_size:.0f} independent ones"
 
 
 def format_predictions(rows: Sequence[Row], run: Run, width: int, called: Mapping[str, str]) -> list[str]:

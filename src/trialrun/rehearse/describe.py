@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
 from trialrun import __version__
+from trialrun.analysis.definitions import all_outcomes
 from trialrun.analysis.run import VersionInfo
 from trialrun.plan.planned import plan_as_json
 from trialrun.rehearse.plan import Rehearsal
 from trialrun.simulate.domain import find_notices
+from trialrun.simulate.ensemble import Ensemble
 
 
 def write_description(
@@ -84,4 +86,24 @@ def notices_of(rehearsal: Rehearsal) -> list[str]:
     found = find_notices(rehearsal.population, rehearsal.population_file, arms, ensemble, file)
     if ensemble is not None and rehearsal.trials == 1:
         found.append("One trial: all of its subjects have one parameter set, so no prediction can be made from it.")
+    untaught = [] if ensemble is None else list(_untaught(ensemble))
+    if untaught:
+        found.append(
+            f"The parameter sets were fitted to nothing about {', '.join(untaught)}: predictions of it spread as the priors do."
+        )
     return found
+
+
+_NOT_HARM_OR_GOOD = ("Dose", "Lymphocytes")  # groups of outcomes that follow from the others, or show the mechanism
+
+
+def _untaught(ensemble: Ensemble) -> Iterator[str]:
+    """The groups of outcomes of which no fact was used. Sets that do not say what they were fitted to are not judged."""
+    facts = ensemble.about.get("facts")
+    if not isinstance(facts, Mapping):
+        return
+    outcomes = all_outcomes()
+    taught = {outcomes[fact["outcome"]].group for fact in facts.values() if fact.get("outcome") in outcomes}
+    for group in dict.fromkeys(outcome.group for outcome in outcomes.values()):
+        if group not in taught and group not in _NOT_HARM_OR_GOOD:
+            yield group.lower()
