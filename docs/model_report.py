@@ -113,7 +113,8 @@ def _describe_chain(chain: dict[str, Any]) -> str:
     return (
         f"The posterior of the emulator was drawn from by {chain['walkers']} walkers of {chain['kept']:,} steps after {chain['left_out']:,} left out:"
         f" {100 * chain['accepted']:.0f} % of moves accepted, autocorrelation times of {shortest} to {longest} steps, so worth about {points:,.0f}"
-        " independent points. emcee asks for 50 such times a walker before it trusts its own estimate of them."
+        " independent points. emcee asks for 50 such times a walker before it trusts its own estimate of them. The largest weights are smoothed (Pareto smoothing, Vehtari"
+        f" 2024): their distribution has the shape {chain['pareto_shape']}, which is to be trusted below 0.7."
     )
 
 

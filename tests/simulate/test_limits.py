@@ -58,7 +58,7 @@ def test_edges_are_open_or_closed_as_the_table_says(
     ("name", "said", "found", "expected"),
     [
         ("immune.steroid_effect", "value: 1.7", "1.7", "0 to 1"),
-        ("marrow.neutrophil_emax", "value: 1.5", "1.5", "0 to 1"),
+        ("marrow.crowding", "value: 1.5", "1.5", "0 to 1"),
         ("baseline.male_fraction", "factor: 2", "1.28 (0.64, then factor 2)", "0 to 1"),
         ("baseline.age", "value: 200, low: 150, high: 250", "200 a", "18 to 120 a"),
         ("baseline.age", "value: 70, high: 150", "high 150 a", "18 to 120 a"),

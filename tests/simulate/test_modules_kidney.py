@@ -115,7 +115,9 @@ def test_allopurinol_lowers_urate_by_its_part(some: VirtualSubjects) -> None:
 
 def test_rasburicase_oxidises_urate_for_days_and_then_not(some: VirtualSubjects) -> None:
     module = kidney(some).live(1, rasburicase=1.0)
-    assert (module["urate"] < 0.2 * some.traits["urate"]).all()  # 86 % less after 4 h in the source
+    left = module["urate"] / some.traits["urate"]  # 86 % less after 4 h in the source, less so at the end of the day
+    assert np.median(left) < 0.2
+    assert left.max() < 0.3
     np.testing.assert_allclose(module.live(60)["urate"], some.traits["urate"], rtol=1e-5)
 
 

@@ -22,6 +22,7 @@ from trialrun.calibrate.emulate import Emulator, fit_emulator
 from trialrun.calibrate.held_out import leave_out
 from trialrun.calibrate.likelihood import from_odds, known_from, log_likelihood, odds_variance, to_odds
 from trialrun.calibrate.plan import Calibration, Fact, read_calibration
+from trialrun.calibrate.smooth import smooth_weights
 from trialrun.simulate.ensemble import Ensemble, describe_structure
 from trialrun.vocab.problems import Problem, TrialrunError
 
@@ -71,12 +72,13 @@ def calibrate(file: Path, effort: Effort, work: Path, progress: Progress) -> tup
     posterior, chain = _sample(calibration, emulator, effort, effort.sets, "posterior", progress)
     events, assessed = _simulate(calibration, posterior, effort.many, effort, folder, "sets", progress)
     rate, size = _pool(calibration, emulator, posterior, events, assessed)
-    weights = _weigh(calibration, emulator, posterior, rate, size)
+    weights, shape = smooth_weights(_weigh(calibration, emulator, posterior, rate, size))
     names = tuple(calibration.priors)
     values = np.column_stack([calibration.values(posterior)[name] for name in names])
     about = _about(calibration, effort)
     ensemble = Ensemble(names, values, weights, about)
     results = _results(calibration, emulator, ensemble, posterior, rate)
+    chain["pareto_shape"] = None if np.isnan(shape) else round(shape, 2)
     return ensemble, {**results, "chain": chain, "held_out": leave_out(calibration, weights, rate, size)}
 
 

@@ -208,6 +208,7 @@ def _draw_once(
     v["ecog"] = (rank > v["ecog_0"]).astype(np.float64) + (rank > v["ecog_0"] + v["ecog_1"])
     if population.options.get("tolerance") == "off":
         v["tolerance_rate"] = np.zeros(index.size)
+        v["tolerance_loss"] = np.zeros(index.size)
     unreactive = happens("unreactive", v["unreactive"]) == 1.0
     v["inflammation_sensitivity"] = v["inflammation_sensitivity"] * np.where(unreactive, v["unreactive_part"], 1.0)
     deaf = happens("nonresponder", v["nonresponder"]) == 1.0

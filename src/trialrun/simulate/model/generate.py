@@ -204,9 +204,11 @@ class _Writer:
             yield from (f"{self.rows[name]} = {write(text)}" for name, text in module.restart.items())
         yield from (f"{self.rows[f'{name}@2']} = {self.rows[name]}" for name in self._read_below())
         # a drug that comes on from nothing sweeps its effects through their whole range: such a day is cut finer at once
-        rising = [write(module.drug.rising) for module in self.model.modules if module.drug and module.drug.rising]
-        coarse = " + ".join(f"({text})" for text in rising) or "-1.0"
-        yield f"coarse = {coarse}"
+        cuts = [module.drug.rising for module in self.model.modules if module.drug and module.drug.rising]
+        yield "coarse = -1.0"
+        yield from (
+            f"coarse = max(coarse, {write(text)})" for text in (*cuts, *(m.cut for m in self.model.modules if m.cut))
+        )
         yield "coarse = coarse if h > 0.75 else -1.0"
         yield f"{self.rows['@error']} = 1.0 if coarse > 0.0 else -1.0"
         yield from self._falls(write, fixed=False)

@@ -56,7 +56,14 @@ IMMUNE = Module(
 INFLAMMATION = Module(
     "inflammation",
     "inflammation, which drives flare, acute kill and swelling",
-    constants=("inflammation_rate", "inflammation_gain", "inflammation_power", "steroid_effect"),
+    constants=(
+        "inflammation_rate",
+        "inflammation_gain",
+        "inflammation_power",
+        "steroid_effect",
+        "activation_ec50",
+        "activation_rate",
+    ),
     inputs=("steroid",),
     daily={"inflaming": "inflammation_rate * inflammation_gain * (1 - steroid_effect * steroid)"},
     signals={
@@ -64,6 +71,10 @@ INFLAMMATION = Module(
         " inflaming * exp(inflammation_power * log(max(activation - tolerance, 1e-30))), 0)"
     },
     states={"inflammation": "provoked - inflammation_rate * inflammation"},
+    # activation is about to cross tolerance, from above or from below (on the day of a dose it may rise by a part of its
+    # rate), where what is provoked begins or ends
+    cut="max((activation - tolerance) * (tolerance - effect / (effect + activation_ec50)),"
+    " min(min(depot - 0.01, tolerance - activation), 0.5 * activation_rate - (tolerance - activation)))",
 )
 
 TRAFFICKING = Module(
