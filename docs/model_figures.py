@@ -66,7 +66,9 @@ def draw_facts(facts: Mapping[str, Predicted], path: Path) -> None:
     ax.invert_yaxis()
     ax.set_xlim(-2, 100)
     ax.grid(axis="x", color="0.92")
-    ax.set_xlabel("% (blue: true rate of a large trial, grey: trial of the published size, red: published)")
+    ax.set_xlabel(
+        "% (blue: true rate of a large trial,\ngrey: trial of the published size, red: published)", fontsize=9
+    )
     _save(figure, path)
 
 
@@ -96,9 +98,9 @@ def draw_held_out(found: Mapping[str, Mapping[str, Any]], facts: Facts, path: Pa
     ax.set_xlim(-2, 102)
     ax.grid(axis="x", color="0.92")
     ax.set_xlabel(
-        "% (blue and grey: predicted without this trial, rate and 95 % of counts; red: published, hollow where outside)"
+        "% (predicted without this trial: blue rate, grey 95 % of counts;\nred: published, hollow where outside)",
+        fontsize=8,
     )
-    ax.xaxis.label.set_size(8)
     _save(figure, path)
 
 

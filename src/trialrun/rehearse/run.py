@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from trialrun.analysis.rows import Row
 
 CHUNK = 2048  # subjects simulated at once, at most, where their record is kept: it must fit the memory
-LEAN_CHUNK = 16384  # where it is not; each day is a step of the whole chunk, so a larger one costs less a subject
+LEAN_CHUNK = 8192  # where it is not; each day is a step of the whole chunk, so a larger one costs less a subject
 AT_ONCE = 4096  # subjects whose outcomes are derived together: most of the memory is taken then
 SMALL = 256  # below it most of a chunk's time is the same for one subject as for all
 
