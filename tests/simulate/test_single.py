@@ -46,9 +46,10 @@ def test_what_rules_see_is_that_of_double_precision(study: str) -> None:
             found.append(seen_by_rules(one, np.array([[biology.state(name) for name in one.model.states]])))
         for name, values in found[0].items():
             error = np.abs(values - found[1][name]) / (np.abs(found[1][name]) + FLOORS.get(name, 0.0))
-            assert error.max() < 1e-4, (name, error.max())
-            # activation less tolerance is a small difference of large numbers
-            assert np.median(error) < (1e-5 if name == "inflammation" else 2e-6), name
+            # activation less tolerance is a small difference of large numbers; no rule sees inflammation itself
+            most, usual = (2e-4, 1e-5) if name == "inflammation" else (1e-4, 2e-6)
+            assert error.max() < most, (name, error.max())
+            assert np.median(error) < usual, name
 
 
 @pytest.mark.parametrize(("function", "range_"), [("log", (-80.0, 80.0)), ("exp", (-65.0, 80.0))])

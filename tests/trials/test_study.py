@@ -60,8 +60,13 @@ def test_a_folder_names_its_population() -> None:
     assert found.resolve() == FITTED
 
 
-def test_a_drug_of_its_own_was_not_fitted() -> None:
-    assert find_ensemble(STUDIES / "venetoclax-rampup" / "population.yaml") is None
+def test_another_drug_does_not_take_the_sets_of_the_people_that_it_extends(tmp_path: Path) -> None:
+    own = STUDIES / "venetoclax-rampup"
+    assert find_ensemble(own / "population.yaml") == own / "ensemble.parquet"
+    text = (own / "population.yaml").read_text(encoding="utf-8")
+    file = tmp_path / "population.yaml"
+    file.write_text(text.replace("extends: ..", f"extends: {STUDIES}"), encoding="utf-8")
+    assert find_ensemble(file) is None
 
 
 def test_a_population_that_extends_itself_is_refused(tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ _NOT_HARM_OR_GOOD = ("Dose", "Lymphocytes")  # groups of outcomes that follow fr
 def _untaught(ensemble: Ensemble) -> Iterator[str]:
     """The groups of outcomes of which no fact was used. Sets that do not say what they were fitted to are not judged."""
     facts = ensemble.about.get("facts")
-    if not isinstance(facts, Mapping):
+    if not isinstance(facts, Mapping) or not facts:
         return
     outcomes = all_outcomes()
     taught = {outcomes[fact["outcome"]].group for fact in facts.values() if fact.get("outcome") in outcomes}
