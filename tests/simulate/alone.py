@@ -52,8 +52,7 @@ class Alone:
             daily={name: f"{name}_given" for name in asked},
             states={"beyond": "0"},
         )
-        # what cuts a day finer may be a state of another module; how finely it is cut changes no solution
-        model = Model("alone", (outside, *(replace(module, cut="") for module in modules)), balances=True)
+        model = Model("alone", (outside, *modules), balances=True)
         n = self.n = subjects.index.size
         traits = {**subjects.traits, **numbers}
         constants = np.vstack([np.broadcast_to(traits[name], n) for name in model.constants])

@@ -10,8 +10,11 @@ import pytest
 from numpy.typing import NDArray
 
 from trialrun.engine.source import Moment, Observed, Orders
+from trialrun.simulate.biology import Biology
 from trialrun.simulate.clinic import VirtualClinic
+from trialrun.simulate.events import Happenings
 from trialrun.simulate.population import Population
+from trialrun.simulate.subjects import draw_subjects
 from trialrun.vocab.problems import TrialrunError
 from trialrun.vocab.tests import all_tests
 
@@ -321,6 +324,30 @@ def test_hits_bring_late_lysis_and_without_drug_none(population: Population) -> 
     assert late(often, original) > late(never, original)
     assert late(often, original) > 0
     assert late(often, lambda day: 0.0) == 0
+
+
+def test_flare_is_felt_some_days_after_inflammation(population: Population) -> None:
+    """The same people with delays of 0, 2 and 8 days: felt later the longer it is, and never worse than without."""
+    first, worst = [], []
+    for delay in (0.0, 2.0, 8.0):
+        subjects = draw_subjects(population, 5, np.arange(120))
+        numbers = _numbers(population, {"flare.flare_delay": delay}, 120)
+        biology = Biology(subjects)
+        happenings = Happenings(population, 5, subjects, biology, numbers)
+        days = np.full(120, np.inf)
+        for day in range(1, 22):
+            biology.advance_day(np.full(120, 25.0), {})
+            happenings.happen(day, np.full(120, 25.0))
+            days = np.where(happenings.flare > 0.0, np.minimum(days, day), days)
+        first.append(days)
+        worst.append(happenings.flare_most.copy())
+    both = np.isfinite(first[2])
+    assert both.sum() > 60
+    assert (first[0] <= first[1]).all()
+    assert (first[1] <= first[2]).all()
+    assert np.median(first[0][both]) < np.median(first[2][both])
+    assert (worst[0] >= worst[1]).all()
+    assert (worst[1] >= worst[2]).all()
 
 
 def test_the_unreactive_do_not_flare_and_nonresponders_keep_their_nodes(population: Population) -> None:

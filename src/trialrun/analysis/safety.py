@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import polars as pl
 
@@ -118,35 +118,49 @@ def derive_creatinine(findings: pl.DataFrame, timeline: Timeline) -> pl.DataFram
 def derive_worst_count(findings: pl.DataFrame, timeline: Timeline, test: str, name: str, ctcae: str) -> pl.DataFrame:
     """Worst CTCAE grade of a low blood count on treatment, from the day after the first dose.
 
-    Columns subject, `{name}_low` and `{name}_high`, between which the worst grade lies, and `{name}_grade` where they
-    agree. They differ where a count above every fixed cut point came without its lower limit of normal (grade 0 or 1).
-    Null without a count on treatment. `findings` carries day, value and low in the test's canonical unit.
+    Columns subject, `{name}_low` and `{name}_high`, between which the worst grade lies, `{name}_grade` where they agree, and
+    `{name}_emergent`: whether it is worse than that of the last count up to the first dose (ICH E9, treatment emergent).
+    The bounds differ where a count above every fixed cut point came without its lower limit of normal (grade 0 or 1).
+    Null without a count on treatment, and where the bounds leave it open. `findings` carries day, value and low in the
+    test's canonical unit.
     """
-    counts = on_treatment(
-        findings.filter((pl.col("test") == test) & pl.col("value").is_not_null()), timeline, first_day=1
+    counts = findings.filter((pl.col("test") == test) & pl.col("value").is_not_null())
+    before = counts.filter(pl.col("day") <= 0).sort("subject", "day", maintain_order=True)
+    worst = _grade_counts(on_treatment(counts, timeline, first_day=1), test, ctcae, pl.Expr.max)
+    baseline = _grade_counts(before, test, ctcae, pl.Expr.last).rename(
+        {"low_end": "low_before", "high_end": "high_before"}
     )
+    low, high = pl.col(f"{name}_low"), pl.col(f"{name}_high")
+    # worse for certain, or for certain not: no count that is normal or better can be worse, whatever it was before
+    certainly_not = (high == 0) | (high <= pl.col("low_before"))
+    worse = pl.when(low > pl.col("high_before")).then(True).when(certainly_not).then(False)
+    return (
+        timeline.subjects.select("subject")
+        .join(worst, on="subject", how="left", maintain_order="left")
+        .join(baseline, on="subject", how="left", maintain_order="left")
+        .rename({"low_end": f"{name}_low", "high_end": f"{name}_high"})
+        .with_columns(pl.when(low == high).then(low).alias(f"{name}_grade"), worse.alias(f"{name}_emergent"))
+        .drop("low_before", "high_before")
+    )
+
+
+def _grade_counts(counts: pl.DataFrame, test: str, ctcae: str, one_of: Callable[[pl.Expr], pl.Expr]) -> pl.DataFrame:
+    """Columns subject, low_end and high_end: between which the grade of one of the subject's counts lies."""
     grades = grade_values(
         test,
         counts["value"].cast(pl.Float64).to_numpy(),
         low=counts["low"].cast(pl.Float64).fill_null(float("nan")).to_numpy(),
         version=ctcae,
     )
-    worst = (
+    ends = {"low_end": grades.low_end.astype("int64"), "high_end": grades.high_end.astype("int64")}
+    # -1: CTCAE has no grade for it at all; then nothing bounds the grade but the scale
+    unbounded = {"low_end": 0, "high_end": 4}
+    return (
         counts.select("subject")
+        .with_columns(pl.Series(end, values) for end, values in ends.items())
         .with_columns(
-            pl.Series("low_end", grades.low_end.astype("int64")), pl.Series("high_end", grades.high_end.astype("int64"))
-        )
-        .with_columns(
-            # -1: CTCAE has no grade for it at all; then nothing bounds the worst grade but the scale
-            pl.when(pl.col("low_end") < 0).then(0).otherwise(pl.col("low_end")).alias("low_end"),
-            pl.when(pl.col("high_end") < 0).then(4).otherwise(pl.col("high_end")).alias("high_end"),
+            pl.when(pl.col(end) < 0).then(most).otherwise(pl.col(end)).alias(end) for end, most in unbounded.items()
         )
         .group_by("subject")
-        .agg(pl.col("low_end").max().alias(f"{name}_low"), pl.col("high_end").max().alias(f"{name}_high"))
-    )
-    agreed = pl.when(pl.col(f"{name}_low") == pl.col(f"{name}_high")).then(pl.col(f"{name}_low"))
-    return (
-        timeline.subjects.select("subject")
-        .join(worst, on="subject", how="left", maintain_order="left")
-        .with_columns(agreed.alias(f"{name}_grade"))
+        .agg(one_of(pl.col(end)) for end in ends)
     )

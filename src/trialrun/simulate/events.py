@@ -49,6 +49,9 @@ class Happenings:
         told = draw_uniform(seed, "flare.ascertained", subjects.index)
         self._flare_told_from = np.where(told < p["flare_ascertained"], 1.0, 2.0)  # the mildest grade that is recorded
         self._flare_burden = p["flare_burden"]
+        self._felt = np.zeros(n)  # the inflammation that is felt: it follows the true one
+        delay = p["flare_delay"]
+        self._felt_each_day = np.where(delay > 0.0, -np.expm1(-1.0 / np.where(delay > 0.0, delay, 1.0)), 1.0)
         self.lysis = Lysis(population, p, subjects, biology)
         self.hits = Hits(p, seed, subjects, biology)
         self._lysis_told = np.zeros(n)  # the grade with which the lysis that goes on was told last
@@ -98,13 +101,13 @@ class Happenings:
 
     def _flare_today(self, day: int) -> None:
         p = self._p
-        inflammation = self._biology.state("inflammation")
-        some = np.flatnonzero(self.here & (inflammation > 0.0))
+        self._felt += self._felt_each_day * (self._biology.state("inflammation") - self._felt)
+        some = np.flatnonzero(self.here & (self._felt > 0.0))
         self.flare[:] = 0.0
         if some.size:
             # a clone killed to nearly nothing may end a day a rounding below zero
             burden = np.maximum(self._biology.state("tissue")[some], 0.0) / self._flare_burden[some]
-            score = inflammation[some] * burden ** p["flare_burden_power"][some]
+            score = self._felt[some] * burden ** p["flare_burden_power"][some]
             self.flare[some] = sum((score >= p[f"flare_{grade}"][some]).astype(np.float64) for grade in (1, 2, 3))
         worse = (self.flare > self._flare_worst) & (self.flare >= self._flare_told_from)
         self._flare_worst[worse], self._flare_day[worse] = self.flare[worse], day

@@ -69,17 +69,17 @@ class Kernel:
         """
         self._check_blocks(states, numbers, inputs)
         waiting = np.empty(states.shape[0], dtype=_BITS)
-        self._move(states, numbers, inputs, 1, None, 0, 0, waiting)
+        together = self._move(states, numbers, inputs, 1, None, 0, 0, waiting)
         late = _find_lanes(waiting)
         if not late.size:
-            return 0
+            return together
         full = late[np.minimum(np.arange(-(-late.size // LANES) * LANES), late.size - 1)]
         own, constant, given = (_gather(array, full) for array in (states, numbers, inputs))
         waiting = np.empty(own.shape[0], dtype=_BITS)
         most = self._move(own, constant, given, 1, None, 1, self.program.doublings, waiting)
         states[late // LANES, :, late % LANES] = own.transpose(0, 2, 1).reshape(full.size, -1)[: late.size]
         unsolved = _find_lanes(waiting)
-        return -int(late[unsolved[0]]) - 1 if unsolved.size else most
+        return -int(late[unsolved[0]]) - 1 if unsolved.size else max(most, together)
 
     def _check_blocks(self, states: FloatArray, numbers: FloatArray, inputs: FloatArray) -> None:
         program = self.program
@@ -97,8 +97,8 @@ class Kernel:
         last: int,
         waiting: Bits | None,
     ) -> int:
-        """Days with steps doubled `first` to `last` times; lanes for which that is not enough keep their states, and `waiting`
-        (blocks,), if given, has a bit for each."""
+        """Days with steps doubled `first` to `last` times, more often where all lanes of a block need it; lanes for which that
+        is not enough keep their states, and `waiting` (blocks,), if given, has a bit for each."""
         arrays = (states.ctypes.data, numbers.ctypes.data, inputs.ctypes.data)
         place, bits = (None if array is None else array.ctypes.data for array in (ends, waiting))
         return int(self._advance(*arrays, states.shape[0], days, place, first, last, bits))

@@ -206,9 +206,7 @@ class _Writer:
         # a drug that comes on from nothing sweeps its effects through their whole range: such a day is cut finer at once
         cuts = [module.drug.rising for module in self.model.modules if module.drug and module.drug.rising]
         yield "coarse = -1.0"
-        yield from (
-            f"coarse = max(coarse, {write(text)})" for text in (*cuts, *(m.cut for m in self.model.modules if m.cut))
-        )
+        yield from (f"coarse = max(coarse, {write(text)})" for text in cuts)
         yield "coarse = coarse if h > 0.75 else -1.0"
         yield f"{self.rows['@error']} = 1.0 if coarse > 0.0 else -1.0"
         yield from self._falls(write, fixed=False)

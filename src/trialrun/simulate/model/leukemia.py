@@ -51,6 +51,7 @@ IMMUNE = Module(
         "effector_1": "effector_rate * (activated - effector_1)",
         "effector_2": "effector_rate * (effector_1 - effector_2)",
     },
+    halved=True,  # tolerance has a kink where activation crosses it
 )
 
 INFLAMMATION = Module(
@@ -61,20 +62,15 @@ INFLAMMATION = Module(
         "inflammation_gain",
         "inflammation_power",
         "steroid_effect",
-        "activation_ec50",
-        "activation_rate",
     ),
     inputs=("steroid",),
     daily={"inflaming": "inflammation_rate * inflammation_gain * (1 - steroid_effect * steroid)"},
-    signals={
+    terms={
         "provoked": "where(activation - tolerance > 0,"
         " inflaming * exp(inflammation_power * log(max(activation - tolerance, 1e-30))), 0)"
     },
     states={"inflammation": "provoked - inflammation_rate * inflammation"},
-    # activation is about to cross tolerance, from above or from below (on the day of a dose it may rise by a part of its
-    # rate), where what is provoked begins or ends
-    cut="max((activation - tolerance) * (tolerance - effect / (effect + activation_ec50)),"
-    " min(min(depot - 0.01, tolerance - activation), 0.5 * activation_rate - (tolerance - activation)))",
+    halved=True,  # what is provoked begins and ends with a kink, where activation crosses tolerance
 )
 
 TRAFFICKING = Module(

@@ -53,6 +53,7 @@ def lenalidomide_cll(
         ),
         balances=balances,
         single=not balances,  # running totals are held against what is left to 1e-6
+        tolerance=0.005,  # counts that rise again from nearly nothing
         floors=_FLOORS,
     )
 

@@ -61,9 +61,7 @@ class Module:
               and daily values): solved exactly, so that it may be fast; its equation leaves this part out
     lost      name of a state -> rate per day of a loss in proportion to itself that the drug drives within the day: taken
               out by an integrating factor; its equation leaves this part out
-    halved    whether the module takes each step in two halves (for a fast exchange; not with `decay` or `lost`)
-    cut       above 0 at the start of a day (after what is given on it): the day's steps are cut in two at once, for a kink that
-              the estimate of the error does not see; an expression of states, constants and what holds for the day
+    halved    whether the module takes each step in two halves (for a fast exchange, or a kink; not with `decay` or `lost`)
     drug      the drug that the module describes, if any
     about     one line: what the module stands for
     """
@@ -82,7 +80,6 @@ class Module:
     decay: Text = field(default_factory=_nothing)
     lost: Text = field(default_factory=_nothing)
     halved: bool = False
-    cut: str = ""
     drug: Drug | None = None
 
 
@@ -173,8 +170,6 @@ def _check(model: Model) -> Iterator[Problem]:
                 if name not in all_states:
                     yield Problem("unknown-name", f"{kind} of module {module.name}: no such state", name, "a state")
                 yield from _unknown(module, f"{kind} {name}", text, day | all_states)
-        if module.cut:
-            yield from _unknown(module, "cut", module.cut, day | all_states)
         for name, text in (*module.decay.items(), *module.lost.items()):
             if name not in module.states:
                 yield Problem(

@@ -224,6 +224,15 @@ def _advance(module: Any, program: Program, functions: Mapping[str, Any]) -> Non
     def waits() -> Any:
         return b.icmp_unsigned("!=", b.load(left, typ=lanes), ir.Constant(lanes, 0))
 
+    def goes_on(doubling: Any) -> Any:
+        """Lanes wait, and so many doublings are wanted; or all of them wait, so that none waits for the others of its block."""
+        all_wait = b.icmp_unsigned("==", b.load(left, typ=lanes), ir.Constant(lanes, -1))
+        return b.and_(waits(), b.or_(b.icmp_signed("<=", doubling, last), all_wait))
+
+    def fine() -> Any:
+        error = r.load(work, whole(program.errors_at))
+        return b.bitcast(b.fcmp_ordered("<=", error, r.double.number(0.0)), lanes)
+
     def call(name: str, array: Any, length: Any) -> None:
         b.call(functions[name], [array, work, length])
 
@@ -242,7 +251,10 @@ def _advance(module: Any, program: Program, functions: Mapping[str, Any]) -> Non
             r.copy(start, work, program.states)
             b.store(ir.Constant(lanes, -1), left)
             b.store(b.shl(whole(1), first), steps)
-            with _loop(b, b.add(b.sub(last, first), whole(1))) as attempt, b.if_then(waits()):
+            with (
+                _loop(b, b.sub(whole(program.doublings + 1), first)) as attempt,
+                b.if_then(goes_on(b.add(first, attempt))),
+            ):
                 doubling, count = b.add(first, attempt), b.load(steps, typ=_INT)
                 part = b.fdiv(ir.Constant(_DOUBLE, 1.0), b.sitofp(count, _DOUBLE))
                 with b.if_then(b.fcmp_unordered("!=", b.load(fixed_for, typ=_DOUBLE), part)):
@@ -253,20 +265,20 @@ def _advance(module: Any, program: Program, functions: Mapping[str, Any]) -> Non
                             call("fixed", work, part)
                     b.store(part, fixed_for)
                 call("begin", work, part)
-                if program.single:
-                    r.narrow(stepped, work, program.stepped)
-                for length, names in program.steps:
-                    h = b.fmul(part, ir.Constant(_DOUBLE, length))
-                    with _loop(b, count):
-                        for name in names:
-                            call(name, stepped, h)
-                if program.single:
-                    r.widen(work, stepped, program.drug_states, program.states - program.drug_states)
-                    r.widen(work, stepped, program.errors_at, 1)
-                call("end", work, part)
-                error = r.load(work, whole(program.errors_at))
-                fine = b.bitcast(b.fcmp_ordered("<=", error, r.double.number(0.0)), lanes)
-                taken = b.and_(fine, b.load(left, typ=lanes))
+                # of lanes that all need shorter steps, known from the start of the day, these are not worked out
+                with b.if_then(b.icmp_unsigned("!=", b.and_(fine(), b.load(left, typ=lanes)), ir.Constant(lanes, 0))):
+                    if program.single:
+                        r.narrow(stepped, work, program.stepped)
+                    for length, names in program.steps:
+                        h = b.fmul(part, ir.Constant(_DOUBLE, length))
+                        with _loop(b, count):
+                            for name in names:
+                                call(name, stepped, h)
+                    if program.single:
+                        r.widen(work, stepped, program.drug_states, program.states - program.drug_states)
+                        r.widen(work, stepped, program.errors_at, 1)
+                    call("end", work, part)
+                taken = b.and_(fine(), b.load(left, typ=lanes))
                 chosen = b.bitcast(taken, ir.VectorType(ir.IntType(1), LANES))
                 with _loop(b, whole(program.states)) as row:
                     r.store(b.select(chosen, r.load(work, row), r.load(own, row)), own, row)
