@@ -14,7 +14,9 @@ from trialrun.calibrate.count import counted
 from trialrun.calibrate.held_out import leave_out
 from trialrun.calibrate.likelihood import known_from, law_of, log_likelihood, odds_variance
 from trialrun.calibrate.plan import Calibration, Fact, read_calibration
+from trialrun.simulate.population import read_population
 
+STUDY = Path(__file__).resolve().parents[2] / "studies" / "lenalidomide-cll"
 RATES = np.array([0.05, 0.3, 0.6, 0.9])
 
 
@@ -87,7 +89,7 @@ def test_left_out_trials_are_predicted_by_the_others() -> None:
         "also mine": fact(events=17, report="left out"),
         "other": fact(events=10),
     }
-    calibration = Calibration(Path("x"), "", facts, {}, (), 0.0)
+    calibration = Calibration(Path("x"), "", "x", read_population(STUDY), facts, {}, (), 0.0)
     high = np.arange(200) % 2 == 0
     rate = {name: np.where(high, 0.9, 0.3) for name in ("mine", "also mine")} | {"other": np.full(200, 0.5)}
     size = {name: np.full(200, 1e6) for name in facts}

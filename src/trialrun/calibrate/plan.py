@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Literal, Self
 
@@ -13,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from trialrun.analysis.definitions import all_outcomes
 from trialrun.plan.calendar import Plan, plan_version
 from trialrun.protocol import Protocol, read_protocol
-from trialrun.simulate.ensemble import SHIFT
+from trialrun.simulate.ensemble import SHIFT, SPREAD
 from trialrun.simulate.population import Population, read_population
 from trialrun.vocab.problems import Problem, TrialrunError
 from trialrun.vocab.yaml_source import YamlSource, read_yaml, validate
@@ -126,6 +127,19 @@ class CalibrationFile(BaseModel):
     priors: dict[str, Prior]
 
 
+class OtherStructure(BaseModel):
+    """calibration.yaml beside a population with other equations: trials and facts are those of the calibration it extends, all
+    people have the equations (`options`) of the population beside it, and priors may be added or stated anew."""
+
+    model_config = _STRICT
+
+    trialrun: Literal[1]
+    study: str
+    extends: str
+    why: str
+    priors: dict[str, Prior] = {}
+
+
 @dataclass(frozen=True, slots=True)
 class Arm:
     """A trial that is simulated for the facts seen in it."""
@@ -138,10 +152,13 @@ class Arm:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """A calibration file with its trials read: facts and priors by name, arms in the order of the file."""
+    """A calibration file with its trials read: facts and priors by name, arms in the order of the file; `population` is the one
+    whose numbers are fitted."""
 
     file: Path
     text: str
+    study: str
+    population: Population
     facts: dict[str, Fact]
     priors: dict[str, Prior]
     arms: tuple[Arm, ...]
@@ -155,6 +172,8 @@ class Calibration:
 def read_calibration(file: Path) -> Calibration:
     """Read calibration.yaml and the studies that it names; unknown names are a TrialrunError with file and line."""
     source = read_yaml(file, str(file))
+    if isinstance(source.data, dict) and "extends" in source.data:
+        return _read_other_structure(file, source)
     read = validate(source, CalibrationFile)
     arms: list[Arm] = []
     studies: dict[Path, tuple[Protocol, Population]] = {}  # each is read once
@@ -178,7 +197,41 @@ def read_calibration(file: Path) -> Calibration:
     problems = [*unknown, *_check(source, read, arms)]
     if problems:
         raise TrialrunError(problems)
-    return Calibration(file, source.text, read.facts, read.priors, tuple(arms), read.overdispersion)
+    people = arms[0].population
+    return Calibration(file, source.text, read.study, people, read.facts, read.priors, tuple(arms), read.overdispersion)
+
+
+def _read_other_structure(file: Path, source: YamlSource) -> Calibration:
+    """The calibration that a file extends, with the equations of the population beside it."""
+    read = validate(source, OtherStructure)
+    wanted = (file.parent / read.extends).resolve()
+    at = source.location(("extends",))
+    if not wanted.is_file() or wanted == file.resolve():
+        expected = f"the path of another calibration.yaml, from the folder of this file ({file.parent.resolve()})"
+        raise TrialrunError(
+            Problem("no-file", "the calibration that is extended is not there", read.extends, expected, at)
+        )
+    base = read_calibration(wanted)
+    population = read_population(file.parent)
+    if population.model != base.population.model or population.options == base.population.options:
+        found = ", ".join(f"{what} {way}" for what, way in population.options.items())
+        expected = f"`options` beside it that are not those of {read.extends}, and the same model"
+        raise TrialrunError(Problem("same-structure", "no other equations to calibrate", found, expected, at))
+
+    def changed(people: Population) -> Population:
+        digest = sha256((people.content_hash + population.content_hash).encode()).hexdigest()
+        return people.model_copy(update={"options": population.options, "content_hash": digest})
+
+    arms = tuple(replace(arm, population=changed(arm.population)) for arm in base.arms)
+    for name in read.priors:
+        number = population.numbers().get(name.removesuffix(SPREAD))
+        if name not in base.priors and (number is None or (name.endswith(SPREAD) and number.variability is None)):
+            where = source.location(("priors", name))
+            raise TrialrunError(
+                Problem("unknown-number", "the population has no such number", name, "section.name", where)
+            )
+    text, priors = base.text + source.text, {**base.priors, **read.priors}
+    return replace(base, file=file, text=text, study=read.study, population=population, priors=priors, arms=arms)
 
 
 def _check(source: YamlSource, read: CalibrationFile, arms: list[Arm]) -> list[Problem]:
@@ -225,8 +278,8 @@ def _check(source: YamlSource, read: CalibrationFile, arms: list[Arm]) -> list[P
                 said = "no population of the trials has such a fitted shift, or the number itself has no prior"
                 problems.append(Problem("unknown-number", said, name, ", ".join(fitted) or "none is fitted", at))
             continue
-        number = known.get(name.removesuffix(":spread"))
-        if number is None or (name.endswith(":spread") and number.variability is None):
+        number = known.get(name.removesuffix(SPREAD))
+        if number is None or (name.endswith(SPREAD) and number.variability is None):
             at = source.location(("priors", name))
             problems.append(Problem("unknown-number", "the population has no such number", name, "section.name", at))
     return problems

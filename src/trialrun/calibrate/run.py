@@ -19,6 +19,7 @@ from scipy.stats import norm, qmc
 from trialrun import __version__
 from trialrun.calibrate.arms import count_events, rates
 from trialrun.calibrate.emulate import Emulator, fit_emulator
+from trialrun.calibrate.evidence import average_likelihood, estimate_evidence
 from trialrun.calibrate.held_out import leave_out
 from trialrun.calibrate.likelihood import from_odds, known_from, log_likelihood, odds_variance, to_odds
 from trialrun.calibrate.plan import Calibration, Fact, read_calibration
@@ -72,14 +73,21 @@ def calibrate(file: Path, effort: Effort, work: Path, progress: Progress) -> tup
     posterior, chain = _sample(calibration, emulator, effort, effort.sets, "posterior", progress)
     events, assessed = _simulate(calibration, posterior, effort.many, effort, folder, "sets", progress)
     rate, size = _pool(calibration, emulator, posterior, events, assessed)
-    weights, shape = smooth_weights(_weigh(calibration, emulator, posterior, rate, size))
+    logs = _weigh(calibration, emulator, posterior, rate, size)
+    weights, shape = smooth_weights(np.exp(logs - logsumexp(logs)))
     names = tuple(calibration.priors)
     values = np.column_stack([calibration.values(posterior)[name] for name in names])
     about = _about(calibration, effort)
     ensemble = Ensemble(names, values, weights, about)
     results = _results(calibration, emulator, ensemble, posterior, rate)
     chain["pareto_shape"] = None if np.isnan(shape) else round(shape, 2)
-    return ensemble, {**results, "chain": chain, "held_out": leave_out(calibration, weights, rate, size)}
+    evidence = _find_evidence(calibration, emulator, posterior, logs, effort.seed)
+    return ensemble, {
+        **results,
+        "chain": chain,
+        "evidence": evidence,
+        "held_out": leave_out(calibration, weights, rate, size),
+    }
 
 
 def _name(calibration: Calibration, effort: Effort) -> str:
@@ -263,18 +271,36 @@ def _pool(
 
 
 def _weigh(calibration: Calibration, emulator: Emulator, scores: FloatArray, rate: Counts, size: Counts) -> FloatArray:
-    """Importance weights (sets,): likelihood by simulation over that by the emulator that proposed the set."""
+    """Logarithm of the importance weights (sets,): likelihood by simulation over that by the emulator that proposed the set."""
     direct = np.zeros(len(scores))
     for name, fact in calibration.facts.items():
         direct = direct + log_likelihood(fact, rate[name], size[name], calibration.overdispersion)
-    logs = direct - _emulated(calibration, emulator, _within(scores))
-    return np.asarray(np.exp(logs - logsumexp(logs)))
+    return np.asarray(direct - _emulated(calibration, emulator, _within(scores)))
+
+
+def _find_evidence(
+    calibration: Calibration, emulator: Emulator, scores: FloatArray, logs: FloatArray, seed: int
+) -> dict[str, float]:
+    """How well these equations and priors predict the facts: that by the emulator, times the mean weight of the sets `scores`
+    drawn from its posterior."""
+
+    def log_posterior(drawn: FloatArray) -> FloatArray:
+        prior = -0.5 * np.sum(drawn**2 + np.log(2.0 * np.pi), axis=1)
+        return np.asarray(prior + _emulated(calibration, emulator, _within(drawn)))
+
+    emulated = estimate_evidence(log_posterior, scores, np.random.default_rng(seed))
+    simulated = average_likelihood(logs)
+    return {
+        "log": round(emulated.log + simulated.log, 2),
+        "standard_error": round(float(np.hypot(emulated.error, simulated.error)), 2),
+        "effective_draws": round(emulated.worth),
+    }
 
 
 def _about(calibration: Calibration, effort: Effort) -> dict[str, Any]:
-    population = calibration.arms[0].population
+    population = calibration.population
     return {
-        "study": calibration.file.parent.name,
+        "study": calibration.study,
         "population": population.population.id,
         "population_hash": population.content_hash,
         "structure": describe_structure(population),
