@@ -21,6 +21,7 @@ from model_figures import (
 from model_runs import SEED as OTHER_SEED
 from model_runs import TRIALS as OTHER_TRIALS
 from model_runs import Predicted, predict_facts
+from model_structures import describe_structures, simulate_structures
 
 from trialrun import __version__
 from trialrun.analysis.prediction_text import format_large, format_parts, format_trial, points, predicted
@@ -42,6 +43,23 @@ AMENDED = {
     "response": "response",
     "ctls_reported": "clinical tumour lysis",
 }
+
+
+# Judgements of the makers of the model, in the words of ICH M15: whoever uses it for a decision makes their own.
+_RISK = (
+    "| what ICH M15 asks | for this use |",
+    "|---|---|",
+    "| model influence | medium: which schedules are taken further and how they are guarded is also judged by people who treat the disease |",
+    "| consequence of a wrong decision | high: tumour lysis and infection can kill; so monitoring, holds and stopping rules must be safe whatever the model says |",
+    "| model risk | high, by the two above |",
+    "| acceptance, set before: fit | each published count inside the 95 % interval of trials of its size |",
+    "| acceptance, set before: precision | large-trial intervals of flare, neutropenia and response of the amended trial no wider than 20 points either way |",
+    "| acceptance, set before: worth | effective sample size of the sets 100 or more, Pareto shape below 0.7 |",
+    "| acceptance, set before: numerics | what rules see within 1e-4 of the reference |",
+    "",
+    "What was not met stands under [what is wrong](#what-is-wrong).",
+    "",
+)
 
 
 def predict_amended() -> list[Row]:
@@ -136,6 +154,7 @@ def main() -> None:
         "Which schedule of the same drug is safer, by how much, and how sure is that? The model compares schedules in the same people to plan",
         "a trial. It does not replace a comparison in people, and must not be used to claim efficacy of a dose.",
         "",
+        *_RISK,
         "## Verification",
         "",
         "The kernel is compared with SciPy (DOP853, rtol 1e-10) on equations written a second time: what rules see within 1e-4, balances of cells,",
@@ -241,6 +260,7 @@ def main() -> None:
         "![Published trials left out in turn](figures/model-held-out.png)",
         "",
         *_held_out(results["held_out"], results["facts"]),
+        *describe_structures(simulate_structures()),
         "",
         "What the intervals mean and do not hold is in [uncertainty](uncertainty.md). The four lenalidomide schedules on the same people:"
         " [schedules](schedules.md).",

@@ -96,7 +96,8 @@ def _page(run: Run, rows: list[Row], labels: dict[str, str], said: dict[str, obj
         "## Which is better, and how sure is that?",
         "",
         "The probability, over the parameter sets, that the schedule of the row does better than that of the column (less harm, more responses); in",
-        f"brackets what simulating more could still change. {NOT_FITTED}",
+        f"brackets what simulating more could still change. {NOT_FITTED} What other equations say of the same order is in"
+        " [the credibility file](model.md#other-equations).",
     ]
     for name in OUTCOMES:
         better = "fewer" if outcomes[name].better == "low" else "more"
@@ -121,15 +122,27 @@ def _page(run: Run, rows: list[Row], labels: dict[str, str], said: dict[str, obj
     return "\n".join(lines)
 
 
+def find_chance(rows: list[Row], outcome: str, version: str, other: str) -> float | None:
+    """The probability that `version` does better than `other`."""
+    row = _order_of(rows, outcome, version, other)
+    return None if row is None else row.value
+
+
 def _better(rows: list[Row], outcome: str, version: str, other: str) -> str:
+    row = _order_of(rows, outcome, version, other)
+    return "-" if row is None else format_probability(row)
+
+
+def _order_of(rows: list[Row], outcome: str, version: str, other: str) -> Row | None:
+    """The row of the one beside the other, turned round where it stands the other way."""
     for row in rows:
         if row.statistic == "probability_better" and row.outcome == outcome:
             if (row.version, row.reference) == (version, other):
-                return format_probability(row)
+                return row
             if (row.version, row.reference) == (other, version):
                 turned = [None if share is None else 1.0 - share for share in (row.value, row.ci_high, row.ci_low)]
-                return format_probability(_with(row, turned))
-    return "-"
+                return _with(row, turned)
+    return None
 
 
 def _with(row: Row, shares: list[float | None]) -> Row:
