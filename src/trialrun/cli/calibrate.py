@@ -31,7 +31,8 @@ def calibrate(
 
     What is fitted to what is in calibration.yaml: facts with their counts, trials in which they were seen, priors. Batches are
     kept as they finish: an interrupted run goes on where it stopped when the same call is given again. The method is in
-    docs/calibration.md. Default settings take 15 to 25 minutes on two cores.
+    docs/calibration.md. Default settings take about 10 to 15 minutes on two cores. A calibration.yaml that `extends` another fits
+    other equations to the same facts.
 
     Example: `trialrun calibrate studies/lenalidomide-cll --design 128 --sets 40 --few 16 --many 40 --out out/try`
     """
