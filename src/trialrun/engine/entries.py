@@ -58,13 +58,19 @@ def _finish(name: str, table: pl.DataFrame, names: pl.Series, first_dose: date |
     # numbered within the subject, so that a subject's lines are the same in whatever company it was simulated
     table = _in_order(table)
     row = table["row"].to_numpy()
-    number = pl.Series(np.arange(1, row.size + 1) - np.searchsorted(row, row)).cast(pl.String)
-    start = first_dose.gather(row.astype(np.uint32)) if isinstance(first_dose, pl.Series) else pl.lit(first_dose)
+    before = np.cumsum(np.bincount(row, minlength=names.len())) - np.bincount(row, minlength=names.len())
+    number = np.arange(1, row.size + 1) - before[row]
+    # each ending is written once, not once a line
+    endings = pl.Series([f"-{_LETTERS[name]}{count}" for count in range(int(number.max(initial=0)) + 1)])
     subject = names.gather(row.astype(np.uint32))
+    if isinstance(first_dose, pl.Series):
+        first_dose = first_dose.gather(row.astype(np.uint32)).to_physical()
+    else:
+        first_dose = (first_dose - date(1970, 1, 1)).days
     table = table.with_columns(
         subject=subject,
-        entry=pl.concat_str(subject, pl.lit(f"-{_LETTERS[name]}"), number),
-        **{_DATES[column]: start + pl.duration(days=pl.col(column).cast(pl.Int64)) for column in dates},
+        entry=subject + endings.gather(number.astype(np.uint32)),
+        **{_DATES[column]: (table[column].cast(pl.Int32) + first_dose).cast(pl.Date) for column in dates},
     )
     if "replaced" in table.columns:
         called = table.select(replaced="line", corrects="entry")
@@ -78,19 +84,13 @@ def _finish(name: str, table: pl.DataFrame, names: pl.Series, first_dose: date |
 
 def _in_order(table: pl.DataFrame) -> pl.DataFrame:
     """The lines by subject and day; those of one day as they came."""
-    day = table["day"].to_numpy()
-    # one key sorts in half the time of two
-    key = table["row"].to_numpy() * LONGEST + (day - day.min(initial=0))
-    return table[np.argsort(key, kind="stable")]
+    key = _place(table["row"].to_numpy(), table["day"].to_numpy())
+    return table if (key[1:] >= key[:-1]).all() else table[np.argsort(key, kind="stable")]
 
 
-def _frame(columns: Mapping[str, list[np.ndarray]], types: Mapping[str, pl.DataType]) -> pl.DataFrame:
-    return pl.DataFrame(
-        {
-            name: pl.Series(name, np.concatenate(parts) if parts else np.zeros(0), dtype=types[name], strict=False)
-            for name, parts in columns.items()
-        }
-    )
+def _place(row: IntArray, day: IntArray) -> IntArray:
+    """What lines are ordered by: one key sorts in half the time of two."""
+    return row * LONGEST + (day - day.min(initial=0))
 
 
 def _lines(parts: Sequence[tuple[int | IntArray, str, IntArray]]) -> dict[str, pl.Series]:
@@ -106,16 +106,13 @@ def _lines(parts: Sequence[tuple[int | IntArray, str, IntArray]]) -> dict[str, p
     }
 
 
-_WHOLE, _REAL = pl.Int64(), pl.Float64()
-
-
 def _visits(log: Log) -> pl.DataFrame:
     lines = _lines([(day, name, rows) for day, name, rows in log.visits])
     return pl.DataFrame({"row": lines["row"], "day": lines["day"], "visit": lines["name"]})
 
 
 def _findings(log: Log, visits: pl.DataFrame) -> pl.DataFrame:
-    """Results test by test, each with the first visit of its day."""
+    """Results by subject and day, those of one day test by test, each with the first visit of its day."""
     gathered: dict[str, list[tuple[int, Findings]]] = {}
     for day, observed in log.observed:
         for item in observed.findings:
@@ -123,28 +120,38 @@ def _findings(log: Log, visits: pl.DataFrame) -> pl.DataFrame:
     batches = [(day, item) for items in gathered.values() for day, item in items]
     if not batches:
         return pl.DataFrame(schema={"row": pl.Int64, "day": pl.Int64})
-    lines = _lines([(day, item.test, item.rows) for day, item in batches])
-    numbers = {
-        name: pl.Series(np.concatenate([getattr(item, field) for _, item in batches])).fill_nan(None)
-        for name, field in (("value", "values"), ("low", "low"), ("high", "high"))
-    }
-    test, value = lines["name"], numbers["value"]
-    tests = all_tests()
-    units = {name: tests[name].unit for name in gathered}
-    frame = pl.DataFrame({"row": lines["row"], "day": lines["day"], "test": test, **numbers}).with_columns(
-        unit=pl.col("test").replace_strict(units, return_dtype=pl.String), visit=_visit_of(lines, visits)
+    number = {name: place for place, name in enumerate(gathered)}
+    tests = [all_tests()[name] for name in gathered]
+    sizes = [item.rows.size for _, item in batches]
+    code = np.repeat(np.array([number[item.test] for _, item in batches], dtype=np.uint32), sizes)
+    row = np.concatenate([item.rows for _, item in batches])
+    days = np.repeat(np.array([day for day, _ in batches], dtype=np.int64), sizes)
+    value = np.concatenate([item.values for _, item in batches])
+    asked = np.array([test.kind == "truth" for test in tests])[code]
+    yes, no = asked & (value == 1), asked & (value == 0)
+    # what was not found is no line; numbers are put in order before they become text
+    lines = np.flatnonzero(np.where(asked, yes | no, ~np.isnan(value)))
+    lines = lines[np.argsort(_place(row[lines], days[lines]), kind="stable")]
+    row, days, code, asked = row[lines], days[lines], code[lines], asked[lines]
+    low, high = (np.concatenate([getattr(item, name) for _, item in batches])[lines] for name in ("low", "high"))
+    said = np.where(yes[lines], 1, np.where(no[lines], 0, 2)).astype(np.uint32)
+    return pl.DataFrame(
+        {
+            "row": row,
+            "day": days,
+            "test": pl.Series([test.name for test in tests], dtype=pl.String).gather(code),
+            "value": pl.Series(np.where(asked, np.nan, value[lines])).fill_nan(None),
+            "low": pl.Series(low).fill_nan(None),
+            "high": pl.Series(high).fill_nan(None),
+            "unit": pl.Series([test.unit for test in tests], dtype=pl.String).gather(code),
+            "text": pl.Series(["no", "yes", None], dtype=pl.String).gather(said),
+            "visit": _visit_of(row, days, visits),
+        }
     )
-    truths = [name for name in gathered if tests[name].kind == "truth"]
-    if truths and (asked := test.is_in(truths)).any():
-        said = pl.when(value == 1).then(pl.lit("yes")).when(value == 0).then(pl.lit("no"))
-        frame = frame.with_columns(text=pl.when(asked).then(said), value=pl.when(~asked).then(value))
-        return frame.filter(pl.col("value").is_not_null() | pl.col("text").is_not_null())
-    return frame.filter(pl.col("value").is_not_null())  # what was not found is no line
 
 
-def _visit_of(lines: Mapping[str, pl.Series], visits: pl.DataFrame) -> pl.Series:
-    """The first visit of each line's subject on its day; null where there was none."""
-    row, day = lines["row"].to_numpy(), lines["day"].to_numpy()
+def _visit_of(row: IntArray, day: IntArray, visits: pl.DataFrame) -> pl.Series:
+    """The first visit of each line's subject (m,) on its day (m,); null where there was none."""
     at, on = visits["row"].to_numpy(), visits["day"].to_numpy()
     if at.size == 0:
         return pl.Series([None] * row.size, dtype=pl.String)
