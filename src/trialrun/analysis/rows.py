@@ -48,6 +48,11 @@ class Row:
 COLUMNS = tuple(field.name for field in fields(Row))
 
 
+def as_plain(row: Row) -> dict[str, Any]:
+    """The cells of a row by column: plain values all, so nothing need be copied."""
+    return {name: getattr(row, name) for name in COLUMNS}
+
+
 def make_row(outcome: Outcome, version: str, statistic: str, found: Interval, unit: str | None, **more: Any) -> Row:
     return Row(
         outcome=outcome.name,

@@ -6,7 +6,7 @@ import csv
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +29,7 @@ from trialrun.analysis.estimates import (
 from trialrun.analysis.people import Matches, read_columns, read_treated
 from trialrun.analysis.predictions import judge_published, order_versions, predict_outcome
 from trialrun.analysis.published import Published, name_as_run, read_published
-from trialrun.analysis.rows import COLUMNS, Row, make_row
+from trialrun.analysis.rows import COLUMNS, Row, as_plain, make_row
 from trialrun.analysis.run import Run, VersionInfo, published_file
 
 Progress = Callable[[str], None]
@@ -230,7 +230,7 @@ def write_summary(run: Run, rows: list[Row]) -> tuple[Path, Path]:
         if run.ensemble is None
         else {"sets": run.ensemble.sets, "effective_sample_size": run.ensemble.effective_sample_size},
         "notices": list(run.notices),
-        "rows": [asdict(row) for row in rows],
+        "rows": [as_plain(row) for row in rows],
     }
     as_json = run.directory / "summary.json"
     as_json.write_text(json.dumps(said, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
@@ -238,5 +238,5 @@ def write_summary(run: Run, rows: list[Row]) -> tuple[Path, Path]:
     with as_csv.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
-        writer.writerows(["" if cell is None else cell for cell in asdict(row).values()] for row in rows)
+        writer.writerows(["" if cell is None else cell for cell in as_plain(row).values()] for row in rows)
     return as_json, as_csv

@@ -11,9 +11,16 @@ import numpy as np
 from trialrun.engine.decide import Decisions, apply_decisions, decide, gives_drug
 from trialrun.engine.respond import lacks_marrow, update_response
 from trialrun.engine.source import BoolArray, FloatArray, IntArray, Moment, Observed, Orders, Source
-from trialrun.engine.subjects import Subjects, apply_exposures, apply_observed, set_states
+from trialrun.engine.subjects import (
+    Subjects,
+    apply_exposures,
+    apply_observed,
+    dose_inputs,
+    set_states,
+    treatment_inputs,
+)
 from trialrun.plan.calendar import Plan, Visit
-from trialrun.rules import TRUE, Columns, evaluate
+from trialrun.rules import TRUE, Columns, Input, evaluate
 
 
 @dataclass(slots=True)
@@ -64,6 +71,7 @@ def conduct(
     from where it stands.
     """
     orders = Orders(np.zeros(subjects.n), {}, subjects.followed)
+    asked = [(dose_inputs(plan.version), treatment_inputs(plan.version)) for plan in plans]
     for day in days:
         holds = which(day)
         taken = source.live(day, orders)
@@ -88,19 +96,21 @@ def conduct(
             mine = (holds == index) & subjects.followed
             rows = np.flatnonzero(deciding & mine & subjects.dosing.active)
             if rows.size:
-                _decide_and_apply(subjects, plan, day, rows, early, log)
+                _decide_and_apply(subjects, plan, asked[index][0], day, rows, early, log)
             treated = np.flatnonzero(mine & _treatments_due(plan, subjects, day, deciding))
             if treated.size:
-                _order_treatments(subjects, plan, day, treated, orders, log)
+                _order_treatments(subjects, plan, asked[index][1], day, treated, orders, log)
         orders.on_study = subjects.followed
         orders.dose, orders.held = _doses(plans, holds, subjects, day)
         if orders.held.any():
             log.held.append((day, np.flatnonzero(orders.held)))
 
 
-def _decide_and_apply(subjects: Subjects, plan: Plan, day: int, rows: IntArray, early: int, log: Log) -> None:
-    set_states(subjects, plan, day, rows, early)
-    columns = subjects.history.columns(day, rows)
+def _decide_and_apply(
+    subjects: Subjects, plan: Plan, inputs: Sequence[Input], day: int, rows: IntArray, early: int, log: Log
+) -> None:
+    set_states(subjects, plan, day, rows, inputs, early)
+    columns = subjects.history.columns(day, rows, inputs)
     decisions = decide(plan, columns, subjects.dosing, day, rows, early)
     cycle, _ = subjects.dosing.clock(plan, day, early)
     gives = gives_drug(decisions.act)
@@ -182,10 +192,11 @@ def _treatments_due(plan: Plan, subjects: Subjects, day: int, deciding: BoolArra
     return np.asarray(due, dtype=np.bool_)
 
 
-def _order_treatments(subjects: Subjects, plan: Plan, day: int, rows: IntArray, orders: Orders, log: Log) -> None:
+def _order_treatments(
+    subjects: Subjects, plan: Plan, inputs: Sequence[Input], day: int, rows: IntArray, orders: Orders, log: Log
+) -> None:
     """Start or stop co-medication where its rule answers; where it cannot tell, what was ordered stands."""
-    set_states(subjects, plan, day, rows)
-    inputs = dict.fromkeys(item for criterion in plan.version.concomitant for item in criterion.rule.inputs)
+    set_states(subjects, plan, day, rows, inputs)
     columns = subjects.history.columns(day, rows, inputs)
     treatments = dict(orders.treatments)
     for criterion in plan.version.concomitant:

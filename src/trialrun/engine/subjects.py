@@ -13,7 +13,7 @@ from trialrun.plan.dosing import NEVER, Dosing
 from trialrun.plan.states import clock_states
 from trialrun.protocol.version import Protocol, Version
 from trialrun.protocol.vocabulary import RESPONSES
-from trialrun.rules import History
+from trialrun.rules import History, Input, Rule
 
 MARROW = ("marrow_lymphocytes", "marrow_normocellular", "marrow_nodules")
 _NOT_ASSESSED = RESPONSES.index("not assessed")
@@ -26,6 +26,20 @@ def choice_names(versions: Protocol | Iterable[Version]) -> tuple[str, ...]:
         name for version in every for name, term in version.vocabulary.items()
         if term.source == "state" and term.kind == "truth" and name != "consented"
     }))  # fmt: skip
+
+
+def dose_inputs(version: Version) -> tuple[Input, ...]:
+    """What the dose tables of a version rest on."""
+    return _inputs(version.dose_rules)
+
+
+def treatment_inputs(version: Version) -> tuple[Input, ...]:
+    """What the rules of co-medication of a version rest on."""
+    return _inputs(criterion.rule for criterion in version.concomitant)
+
+
+def _inputs(rules: Iterable[Rule]) -> tuple[Input, ...]:
+    return tuple(dict.fromkeys(item for rule in rules for item in rule.inputs))
 
 
 @dataclass(slots=True)
@@ -62,16 +76,16 @@ class Subjects:
 
     @classmethod
     def fresh(cls, plans: Sequence[Plan], n: int) -> Subjects:
-        """n subjects of whom nothing is known yet, with the accumulators that any of the plans' rules need."""
-        rules = {rule for plan in plans for rule in plan.version.rules().values()}
-        inputs = sorted({item for rule in rules for item in rule.inputs}, key=str)
+        """n subjects of whom nothing is known yet, with the accumulators that dose and co-medication need by any plan."""
+        versions = [plan.version for plan in plans]
+        inputs = {item for version in versions for item in (*dose_inputs(version), *treatment_inputs(version))}
         return cls(
             n=n,
-            history=History(inputs, n),
+            history=History(sorted(inputs, key=str), n),
             dosing=Dosing.fresh(n),
             age=np.full(n, np.nan),
             consented=np.full(n, -1, dtype=np.int64),
-            choices={name: np.zeros(n) for name in choice_names(plan.version for plan in plans)},
+            choices={name: np.zeros(n) for name in choice_names(versions)},
             response=np.full(n, _NOT_ASSESSED, dtype=np.int64),
             growth_before=np.zeros(n, dtype=np.bool_),
             cr_cycle=np.full(n, NEVER, dtype=np.int64),
@@ -179,19 +193,26 @@ def _book_findings(
         subjects.baseline[test][before] = column[before]
 
 
-def set_states(subjects: Subjects, plan: Plan, day: int, rows: IntArray, early: int = 0) -> None:
-    """Write the states that rules may name for these rows, as they are on `day` before its dose."""
+def set_states(
+    subjects: Subjects, plan: Plan, day: int, rows: IntArray, inputs: Iterable[Input], early: int = 0
+) -> None:
+    """Write the states among these inputs for these rows, as they are on `day` before its dose."""
     dosing, history = subjects.dosing, subjects.history
-    states = clock_states(dosing, plan, day, rows, early)
-    # doses that may or may not have been taken at this level: the number of days taken is not known
-    states["days_at_level"][subjects.dose_unknown[rows] > 0] = np.nan
-    cycle, _ = dosing.clock(plan, day, early)
-    in_cr = subjects.cr_cycle[rows] != NEVER
-    states["age"] = np.floor(subjects.age[rows] + day / 365.25)
-    states["cycles_since_cr"] = np.where(in_cr, cycle[rows] - subjects.cr_cycle[rows], 0).astype(np.float64)
-    states["response"] = subjects.response[rows].astype(np.float64)
-    states["consented"] = np.where(subjects.consented[rows] < 0, np.nan, subjects.consented[rows])
+    asked = {item.term for item in inputs if item.remember == "state"} | history.judged
+    states = clock_states(dosing, plan, day, rows, early, asked)
+    if "days_at_level" in states:
+        # doses that may or may not have been taken at this level: the number of days taken is not known
+        states["days_at_level"][subjects.dose_unknown[rows] > 0] = np.nan
+    if "age" in asked:
+        states["age"] = np.floor(subjects.age[rows] + day / 365.25)
+    if "cycles_since_cr" in asked:
+        cycle, _ = dosing.clock(plan, day, early)
+        in_cr = subjects.cr_cycle[rows] != NEVER
+        states["cycles_since_cr"] = np.where(in_cr, cycle[rows] - subjects.cr_cycle[rows], 0).astype(np.float64)
+    if "response" in asked:
+        states["response"] = subjects.response[rows].astype(np.float64)
+    if "consented" in asked:
+        states["consented"] = np.where(subjects.consented[rows] < 0, np.nan, subjects.consented[rows])
+    states.update({name: choice[rows] for name, choice in subjects.choices.items() if name in asked})
     for name, values in states.items():
         history.set_state(name, rows, values)
-    for name, choice in subjects.choices.items():
-        history.set_state(name, rows, choice[rows])

@@ -63,10 +63,10 @@ def plan_doses(plan: Plan, cycles: int) -> Iterator[PlannedDose]:
             history.start_treatment(_ROW, 0)
         if cycle_day == 0:
             history.start_cycle(_ROW, day)
-        history.reviewed(_ROW, day)
-        for name, column in clock_states(dosing, plan, day, _ROW).items():
-            history.set_state(name, _ROW, column)
         if day > 0 and _steps_on(plan, cycle, cycle_day):
+            history.reviewed(_ROW, day)
+            for name, column in clock_states(dosing, plan, day, _ROW).items():
+                history.set_state(name, _ROW, column)
             columns = history.columns(day, _ROW)
             result = evaluate_table(version.step_up.table, columns)
             row = int(result.row[0])

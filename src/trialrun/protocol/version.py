@@ -122,6 +122,12 @@ class Version:
         """The dose tables, safety first."""
         return self.discontinuation, self.dose_modification, self.step_up
 
+    @property
+    def dose_rules(self) -> tuple[Rule, ...]:
+        """The rules of the dose tables, what ends their holds included."""
+        rows = [row for table in self.tables for row in table.table.rows]
+        return tuple(rule for row in rows for rule in (row.when, row.then.until) if rule is not None)
+
     def rules(self) -> dict[str, Rule]:
         """Every rule about one subject by its dotted name (`eligibility.adult`, `dose_modification.lysis`)."""
         named = {f"eligibility.{criterion.name}": criterion.rule for criterion in self.eligibility}

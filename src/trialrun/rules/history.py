@@ -91,6 +91,11 @@ class History:
             return SlidingExtreme(n, item.remember == "lowest", window.days)
         return Extreme(n, item.remember == "lowest", window.kind)
 
+    @property
+    def judged(self) -> frozenset[str]:
+        """The terms of the predicates that may last: these are judged with each observation of one of them."""
+        return frozenset(self._lasting)
+
     def _course(self, term: str) -> Course:
         return self._courses.setdefault(term, Course(self.n))
 

@@ -101,6 +101,8 @@ def _decide(table: Table, kinds: list[int], columns: Columns) -> tuple[NDArray[n
     open_ = np.ones(m, dtype=np.bool_)
     for number, (item, kind) in enumerate(zip(table.rows, kinds, strict=True)):
         verdict = np.full(m, TRUE, dtype=np.int8) if item.when is None else evaluate(item.when, columns)
+        if not verdict.any():  # false for everybody, as most rows are on most days
+            continue
         holds = open_ & (verdict == TRUE)
         waits = waiting >= 0
         differs = waits & (waiting != kind)
