@@ -127,30 +127,29 @@ def _in_processes(
 ) -> Iterator[Result]:
     left, losses = list(reversed(calls)), 0
     while left:
-        with started or _start(workers, task.__module__) as pool:
-            started = None
-            running: dict[Future[Result], Call] = {}
+        pool = started or _start(workers, task.__module__)
+        started = None
+        running: dict[Future[Result], Call] = {}
+        try:
             while (left or running) and losses < MOST_LOSSES:
-                try:
-                    while left and len(running) < AHEAD * workers:
-                        running[pool.submit(task, *left[-1])] = left[-1]
-                        left.pop()
-                    if meanwhile is not None:
-                        meanwhile()
-                        meanwhile = None
-                    done, _ = wait(running, return_when=FIRST_COMPLETED)
-                    for future in done:
-                        result = future.result()
-                        del running[future]
-                        losses = 0
-                        yield result
-                except BrokenProcessPool:
-                    losses += 1
-                    left += running.values()
-                    break
-                except BaseException:
-                    pool.shutdown(wait=False, cancel_futures=True)  # nobody waits for calls that were not begun
-                    raise
+                while left and len(running) < AHEAD * workers:
+                    running[pool.submit(task, *left[-1])] = left[-1]
+                    left.pop()
+                if meanwhile is not None:
+                    meanwhile()
+                    meanwhile = None
+                done, _ = wait(running, return_when=FIRST_COMPLETED)
+                for future in done:
+                    result = future.result()
+                    del running[future]
+                    losses = 0
+                    yield result
+        except BrokenProcessPool:
+            losses += 1
+            left += running.values()
+        finally:
+            # nobody waits for calls that were not begun, nor for processes to end: that takes them a while
+            pool.shutdown(wait=False, cancel_futures=True)
         if losses >= MOST_LOSSES:
             raise _lost(f"{losses} processes in a row")
 

@@ -34,6 +34,7 @@ from trialrun.analysis.run import Run, VersionInfo, published_file
 
 Progress = Callable[[str], None]
 FloatArray = NDArray[np.float64]
+READ_WHOLE = 100_000  # subjects whose outcomes are read at once, in less time than one column after the other
 
 
 def summarize_outcomes(
@@ -207,6 +208,8 @@ def summarize_run(run: Run) -> list[Row]:
 
     path = published_file(run)
     outcomes = {info.version: scan_outcomes(run, info) for info in run.versions}
+    if (run.subjects or 0) * run.trials <= READ_WHOLE:
+        outcomes = {version: table.collect().lazy() for version, table in outcomes.items()}
     return summarize_outcomes(outcomes, run, None if path is None else read_published(path))
 
 

@@ -245,17 +245,15 @@ def _conduct(
 
 
 def _print(rows: list[Row], form: Format, out: Path, everything: bool) -> None:
-    from dataclasses import asdict
-
     from trialrun.analysis.answer import format_answer
+    from trialrun.analysis.rows import COLUMNS, as_plain
     from trialrun.analysis.run import read_run
     from trialrun.analysis.wording import format_summary
 
-    plain = [asdict(row) for row in rows]
     if form is Format.json:
-        print_json(plain)
+        print_json([as_plain(row) for row in rows])
     elif form is Format.csv:
-        print_rows(plain, list(plain[0]), form)
+        print_rows([as_plain(row) for row in rows], COLUMNS, form)
     else:
         run = read_run(out)
         print_text(format_summary(rows, run) if everything else format_answer(rows, run))
