@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import pickle
@@ -171,7 +172,10 @@ def _start(workers: int, module: str) -> ProcessPoolExecutor:
 
 
 def _load(module: str) -> None:
+    gc.disable()
     import_module(module)
+    gc.freeze()  # what was loaded stays: it need not be looked through for garbage again and again
+    gc.enable()
 
 
 def _leave_interrupts() -> None:

@@ -172,9 +172,11 @@ class PlannedCalendar:
                     rows = np.flatnonzero(mine) if day == visit.day else held[:0]
                 elif day >= 0 and visit.day in days:
                     done = subjects.visits_done.setdefault(visit.name, np.zeros(subjects.n, dtype=np.int64))
-                    here = treated & (cycle_day == visit.day)
-                    rows = np.flatnonzero(here & visit.in_cycle(cycle) & (done != cycle))
-                    done[rows] = cycle[rows]
+                    rows = np.flatnonzero(treated & (cycle_day == visit.day))
+                    now = cycle[rows]
+                    first = visit.in_cycle(now) & (done[rows] != now)
+                    rows = rows[first]
+                    done[rows] = now[first]
                 else:
                     continue
                 if rows.size:

@@ -151,7 +151,8 @@ def simulate_chunk(
     part of it that outcomes are derived from."""
     index = np.arange(first, first + n)
     number = index % rehearsal.subjects + 1
-    called = [f"T{t:04d}-{s:06d}" for t, s in zip(rehearsal.trial_of(index), number, strict=True)]
+    trial = rehearsal.trial_of(index)
+    called = [f"T{t:04d}-{s:06d}" for t, s in zip(trial.tolist(), number.tolist(), strict=True)]
     names = pl.Series("subject", called, dtype=pl.String)
     numbers, _ = rehearsal.numbers(index)
     return conduct_subjects(

@@ -73,7 +73,8 @@ def _fill(name: str, table: pl.DataFrame) -> pl.DataFrame:
 
 
 def _people(names: pl.Series, clinic: VirtualClinic, start: date) -> pl.DataFrame:
-    born = pl.Series([start - timedelta(days=round(float(years) * 365.25)) for years in clinic.age], dtype=pl.Date)
+    lived = pl.Series(np.rint(clinic.age * 365.25)).cast(pl.Int32)
+    born = (pl.Series([start], dtype=pl.Date).to_physical() - lived).cast(pl.Date)
     sex = pl.Series(np.where(clinic.male, "M", "F"))
     people = pl.DataFrame({"entry": names + "-S1", "subject": names, "sex": sex, "birth_date": born})
     return _fill("subjects", people.with_columns(site=pl.lit("virtual")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +31,7 @@ class Row:
         return self.up_to == other.up_to and self.then.does_same_as(other.then)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Table:
     """A table of rows with its section and its sentence."""
 
@@ -38,6 +39,13 @@ class Table:
     section: str
     says: str
     rows: tuple[Row, ...]
+
+    @cached_property
+    def kinds(self) -> tuple[int, ...]:
+        """A number for each row, the same for rows that do the same."""
+        return tuple(
+            next(other for other, above in enumerate(self.rows) if above.does_same_as(item)) for item in self.rows
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +89,12 @@ def evaluate_table(table: Table, columns: Columns) -> TableResult:
     """
     row = np.empty(columns.size, dtype=np.int64)
     undetermined = np.empty(columns.size, dtype=np.bool_)
-    kinds = _kinds(table)
     for place, block in columns.blocks():
-        row[place], undetermined[place] = _decide(table, kinds, block)
+        row[place], undetermined[place] = _decide(table, block)
     return TableResult(row, undetermined, table, columns)
 
 
-def _decide(table: Table, kinds: list[int], columns: Columns) -> tuple[NDArray[np.int16], NDArray[np.bool_]]:
+def _decide(table: Table, columns: Columns) -> tuple[NDArray[np.int16], NDArray[np.bool_]]:
     """`row` and `undetermined` of a block of subjects."""
     # sums and products of masks instead of assignments where they are true: no branch to mispredict
     m = columns.size
@@ -99,7 +106,7 @@ def _decide(table: Table, kinds: list[int], columns: Columns) -> tuple[NDArray[n
     several = np.zeros(m, dtype=np.bool_)
     undetermined = np.zeros(m, dtype=np.bool_)
     open_ = np.ones(m, dtype=np.bool_)
-    for number, (item, kind) in enumerate(zip(table.rows, kinds, strict=True)):
+    for number, (item, kind) in enumerate(zip(table.rows, table.kinds, strict=True)):
         verdict = np.full(m, TRUE, dtype=np.int8) if item.when is None else evaluate(item.when, columns)
         if not verdict.any():  # false for everybody, as most rows are on most days
             continue
@@ -117,8 +124,3 @@ def _decide(table: Table, kinds: list[int], columns: Columns) -> tuple[NDArray[n
     # no row holds for certain: an unknown one might
     undetermined |= open_ & (waiting >= 0)
     return np.where(undetermined, first_unknown, row), undetermined
-
-
-def _kinds(table: Table) -> list[int]:
-    """A number for each row, the same for rows that do the same."""
-    return [next(other for other, above in enumerate(table.rows) if above.does_same_as(item)) for item in table.rows]

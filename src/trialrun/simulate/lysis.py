@@ -108,14 +108,15 @@ class Hits:
         self._p, self._seed, self._index, self._biology = numbers, seed, subjects.index, biology
         usual, hydrated = subjects.traits["urine_flow"], subjects.traits["urine_flow_hydrated"]
         self._lost = numbers["hit_dryness"] * usual / (hydrated - usual)  # in units of the hydration that is ordered
+        rate = numbers["hit_rate"]
+        self._chance, self._chance_in_flare = -np.expm1(-rate), -np.expm1(-(rate + numbers["hit_rate_flare"]))
         self._dry_from = np.full(n, -np.inf)
         self.count = np.zeros(n)
 
     def strike(self, day: int, here: BoolArray, flare: FloatArray, fever_from: FloatArray) -> None:
         """Hits of this day."""
         p = self._p
-        hazard = p["hit_rate"] + np.where(flare >= 2.0, p["hit_rate_flare"], 0.0)
-        usual = -np.expm1(-hazard)
+        usual = np.where(flare >= 2.0, self._chance_in_flare, self._chance)
         chance = np.where(fever_from == day, np.maximum(p["hit_fever"], usual), usual)
         rows = np.flatnonzero(here & (draw_uniform(self._seed, "lysis.hit", self._index, day) < chance))
         if rows.size == 0:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +58,17 @@ class Laboratory:
     subjects: VirtualSubjects
     biology: Biology
     fever: FloatArray
+    _ranges: dict[str, tuple[FloatArray, FloatArray]] = field(default_factory=dict)
+
+    def limits(self, test: str) -> tuple[FloatArray, FloatArray] | None:
+        """The reference range of each subject, (n,) each, or None where the test has none."""
+        how = self.population.tests[test]
+        if how.female is None or how.male is None:
+            return None
+        if test not in self._ranges:
+            low, high = (np.where(self.subjects.male, *both) for both in zip(how.male, how.female, strict=True))
+            self._ranges[test] = low, high
+        return self._ranges[test]
 
     def truth(self, test: str, rows: IntArray) -> FloatArray:
         """The true value now, (m,), in the test's canonical unit."""
@@ -73,7 +84,6 @@ class _Panel:
     def __init__(self, laboratory: Laboratory, rows: IntArray, day: int, states: dict[str, FloatArray]) -> None:
         self._at, self.rows, self._day, self._states = laboratory, rows, day, states
         self._index = laboratory.subjects.index[rows]
-        self._male = laboratory.subjects.male[rows]
         self._no_limit = np.full(rows.size, np.nan)
         self._columns: dict[str, FloatArray] = {}
         self._measured: dict[str, FloatArray] = {}
@@ -94,14 +104,15 @@ class _Panel:
                     "an entry of its section `tests`",
                 )
             )
-        low, high = self._limits(how)
+        low, high = self._limits(test)
         return Findings(test, self.rows, self._measure(test), low, high)
 
-    def _limits(self, how: Measurement) -> tuple[FloatArray, FloatArray]:
-        if how.female is None or how.male is None:
+    def _limits(self, test: str) -> tuple[FloatArray, FloatArray]:
+        limits = self._at.limits(test)
+        if limits is None:
             return self._no_limit, self._no_limit
-        low, high = (np.where(self._male, *both) for both in zip(how.male, how.female, strict=True))
-        return low, high
+        low, high = limits
+        return low[self.rows], high[self.rows]
 
     def _measure(self, test: str) -> FloatArray:
         if test not in self._measured:
@@ -117,7 +128,7 @@ class _Panel:
             truth = self.truth(test)
         value = self._with_error(test, how, truth, self._index, 0)
         if self._day < 0 and test in _SCREENED:
-            _, upper = self._limits(how)
+            _, upper = self._limits(test)
             wrong = np.flatnonzero(self._crosses(test, upper, truth, value))
             for attempt in range(1, _MOST_TRIES):
                 if wrong.size == 0:
