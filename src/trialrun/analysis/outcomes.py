@@ -88,11 +88,11 @@ def _with_numbers(tables: Tables) -> Tables:
     test that the vocabulary does not know: no outcome rests on one.
     """
     who, what = pl.Enum(tables["subjects"]["subject"].unique(maintain_order=True)), pl.Enum(list(all_tests()))
-    known = pl.col("subject").cast(who, strict=False)
-    numbered = {
-        name: tables[name].with_columns(known).filter(pl.col("subject").is_not_null())
-        for name in ("subjects", "visits", "findings", "exposures", "adverse_events", "dispositions")
-    }
+    numbered = {}
+    for name in ("subjects", "visits", "findings", "exposures", "adverse_events", "dispositions"):
+        known = tables[name]["subject"].cast(who, strict=False)
+        table = tables[name].with_columns(known)
+        numbered[name] = table.filter(known.is_not_null()) if known.null_count() else table
     findings = numbered["findings"].with_columns(pl.col("test").cast(what, strict=False))
     return {**numbered, "findings": findings}
 

@@ -241,12 +241,15 @@ def _events(log: Log) -> pl.DataFrame:
             "anew": pl.Series(np.concatenate([none > 0, *anew])),
         }
     )
-    if not table["anew"].any():
+    again = table.filter("anew")["term"].unique()
+    if again.is_empty():
         return table
-    before = pl.col("line").shift().over("row", "term", "day")
+    table = table.with_row_index("line")
+    same = table.filter(pl.col("term").is_in(again.implode()))
+    before = same.with_columns(replaced=pl.col("line").shift().over("row", "term", "day")).filter("anew")
     why = pl.when(pl.col("end_day").is_null()).then(pl.lit(WORSE)).otherwise(pl.lit(OVER))
-    return table.with_row_index("line").with_columns(
-        replaced=pl.when("anew").then(before), why_corrected=pl.when("anew").then(why)
+    return table.join(before.select("line", "replaced"), on="line", how="left", maintain_order="left").with_columns(
+        why_corrected=pl.when("anew").then(why)
     )
 
 
