@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import traceback
 from inspect import cleandoc
@@ -81,6 +82,7 @@ for _command in _COMMANDS:
 
 def main() -> None:
     """Run the command line; input that cannot be used ends with its problems on stderr and exit code 2."""
+    gc.set_threshold(50_000)  # nearly all that is loaded and read stays: seldom look through it for garbage
     try:
         app()
     except TrialrunError as error:
