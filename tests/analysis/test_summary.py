@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from trialrun.analysis import summary
 from trialrun.analysis.definitions import all_outcomes
 from trialrun.analysis.estimates import MONTE_CARLO_ONLY
 from trialrun.analysis.outcomes import read_outcomes
@@ -107,6 +108,12 @@ def test_the_summary_is_written_as_json_and_csv(run: Run) -> None:
     assert list(lines[0]) == list(COLUMNS)
     assert len(lines) == len(said["rows"]) == len(rows)
     assert {line["value"] for line in lines if line["statistic"] == "difference"} != {""}
+
+
+def test_many_subjects_are_read_column_by_column_to_the_same_summary(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = summarize_run(run)
+    monkeypatch.setattr(summary, "READ_WHOLE", 0)
+    assert summarize_run(run) == whole
 
 
 def test_the_text_fits_a_terminal_and_says_what_it_is(run: Run, rows: list[Row]) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from trialrun.plan.calendar import plan_version, planned_visits
+from trialrun.plan.dosing import Dosing
 from trialrun.plan.planned import check_planned, dose_spans, plan_as_json, plan_doses
+from trialrun.plan.states import clock_states
 from trialrun.protocol import Protocol, read_protocol
 from trialrun.vocab.days import study_day
 
@@ -17,6 +20,16 @@ STUDY = Path(__file__).parents[2] / "studies" / "lenalidomide-cll"
 @pytest.fixture(scope="module")
 def study() -> Protocol:
     return read_protocol(STUDY)
+
+
+@pytest.mark.parametrize("asked", [{"day", "dose"}, {"days_at_level", "cycle"}, set()])
+def test_states_that_are_asked_for_are_those_of_all(study: Protocol, asked: set[str]) -> None:
+    plan, dosing, rows = plan_version(study.version("original")), Dosing.fresh(3), np.array([0, 2])
+    dosing.take(plan, 0, np.arange(3), np.array([plan.levels[0], 0.0, plan.levels[1]]))
+    every, some = clock_states(dosing, plan, 5, rows), clock_states(dosing, plan, 5, rows, 0, asked)
+    assert set(some) == asked
+    for name, column in some.items():
+        assert column.tolist() == every[name].tolist()
 
 
 def _original_dose(day: int) -> float:
