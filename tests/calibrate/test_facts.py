@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from scipy import stats
 
 from trialrun.calibrate.count import counted
-from trialrun.calibrate.held_out import leave_out
+from trialrun.calibrate.held_out import find_misfits, leave_out
 from trialrun.calibrate.likelihood import known_from, law_of, log_likelihood, odds_variance
 from trialrun.calibrate.plan import Calibration, Fact, read_calibration
 from trialrun.simulate.population import read_population
@@ -125,3 +125,18 @@ def test_an_outcome_that_has_no_median_is_named(tmp_path: Path) -> None:
         location = error.value.problems[0].location
         assert location is not None
         assert location.line is not None
+
+
+def test_facts_outside_of_what_the_sets_predict_are_named() -> None:
+    """20 of 20, rate near 0.6: hardly; 12 of 20: well; at most 2 of 20 at a rate of 0.05: kept; at most 0 of 20 at 0.9: not."""
+    facts = {
+        "all": fact(events=20),
+        "some": fact(events=12),
+        "kept": fact(events=2, at_most=True),
+        "broken": fact(events=0, at_most=True),
+    }
+    calibration = Calibration(Path("x"), "", "x", read_population(STUDY), facts, {}, (), 0.03)
+    sets = np.full(50, 1 / 50)
+    rate = {name: np.full(50, value) for name, value in zip(facts, (0.6, 0.6, 0.05, 0.9), strict=True)}
+    size = {name: np.full(50, 1e4) for name in facts}
+    assert find_misfits(calibration, sets, rate, size) == ["all (20/20)", "broken (at most 0/20)"]

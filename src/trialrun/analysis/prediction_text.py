@@ -83,12 +83,17 @@ def shares_predicted(rows: Sequence[Row]) -> list[Outcome]:
 
 
 OTHER = "fitted to other equations"  # of the notice that says so
+MISFIT = "do not fit everything they were fitted to"  # likewise
 
 
 def describe_ensemble(run: Run) -> str:
     """How many parameter sets there are, and what they are worth."""
     assert run.ensemble is not None
-    fit = "were fitted to other equations" if any(OTHER in note for note in run.notices) else "fit the published facts"
+    fit = "fit the published facts"
+    if any(OTHER in note for note in run.notices):
+        fit = "were fitted to other equations"
+    elif any(MISFIT in note for note in run.notices):
+        fit = "were fitted to the published facts, not all of which they fit"
     return f"{run.ensemble.sets} parameter sets that {fit}, worth {run.ensemble.effective_sample_size:.0f} independent ones"
 
 

@@ -32,6 +32,9 @@ NESTED = (
 _TAIL = (1 - LEVEL) / 2
 DRAWS = 20_000
 SEED = 20060901
+# Trials beyond the first of each set, below which what differs between sets and between trials is not held apart: from fewer the
+# spread between trials of a set is hardly known, and its mean over what could stand behind the run is that of a tail (assumed).
+FEWEST_REPEATED = 10
 
 # The sums that the estimators need, one column each; all of them add up over parameter sets.
 SETS, TRIALS, SUBJECTS, TOTAL, OF_SETS, OF_TRIALS, SQUARES, SHARED, TRIAL_SIZES, SET_SIZES = range(10)
@@ -55,7 +58,10 @@ def group_trials(trial: pl.Series, parameter_set: pl.Series) -> Grouping:
 
 
 def sum_by_set(values: pl.Series, groups: Grouping) -> FloatArray:
-    """The sums of each parameter set, (sets, 10), from one number a subject; a null value is not assessed."""
+    """The sums of each parameter set, (sets, 10), from one number a subject; a null value is not assessed.
+
+    Where hardly any set serves a second trial (`FEWEST_REPEATED`), each trial counts as a set of its own.
+    """
     known = values.is_not_null().to_numpy()
     y = values.cast(pl.Float64).to_numpy()[known]
     of_subject = groups.of_subject[known]
@@ -68,6 +74,9 @@ def sum_by_set(values: pl.Series, groups: Grouping) -> FloatArray:
     total, squares = (add(of_subject, part, there.size)[there] for part in (y, y**2))
     size = size[there]
     _, of_trial = np.unique(groups.of_trial[there], return_inverse=True)
+    sets = int(of_trial.max(initial=-1)) + 1
+    if 0 < size.size - sets < min(FEWEST_REPEATED, sets):
+        of_trial = np.arange(size.size)  # as if each had a set of its own
     n, sums = add(of_trial, size), add(of_trial, total)
     columns = (
         np.ones(n.size),

@@ -48,6 +48,19 @@ def leave_out(
     return found
 
 
+def find_misfits(
+    calibration: Calibration, weights: FloatArray, rate: Mapping[str, FloatArray], size: Mapping[str, FloatArray]
+) -> list[str]:
+    """The facts that the sets fitted to all of them do not fit: what was published lies outside of the 95 % interval of the count
+    in a trial as large (of an upper bound: below it)."""
+    found = []
+    for name, fact in calibration.facts.items():
+        said = _predict(fact, weights, rate[name], size[name], calibration.overdispersion)
+        if fact.seen < said["low"] or (fact.seen > said["high"] and not fact.at_most):
+            found.append(f"{name} ({fact.told})")
+    return found
+
+
 def _predict(
     fact: Fact, weights: FloatArray, rate: FloatArray, size: FloatArray, overdispersion: float
 ) -> dict[str, float]:

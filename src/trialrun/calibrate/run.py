@@ -20,9 +20,9 @@ from trialrun import __version__
 from trialrun.calibrate.arms import count_events, rates
 from trialrun.calibrate.emulate import Emulator, fit_emulator
 from trialrun.calibrate.evidence import average_likelihood, estimate_evidence
-from trialrun.calibrate.held_out import leave_out
+from trialrun.calibrate.held_out import find_misfits, leave_out
 from trialrun.calibrate.likelihood import from_odds, known_from, log_likelihood, odds_variance, to_odds
-from trialrun.calibrate.plan import Calibration, Fact, read_calibration
+from trialrun.calibrate.plan import Calibration, read_calibration
 from trialrun.calibrate.smooth import smooth_weights
 from trialrun.simulate.ensemble import Ensemble, describe_structure
 from trialrun.vocab.problems import Problem, TrialrunError
@@ -77,7 +77,7 @@ def calibrate(file: Path, effort: Effort, work: Path, progress: Progress) -> tup
     weights, shape = smooth_weights(np.exp(logs - logsumexp(logs)))
     names = tuple(calibration.priors)
     values = np.column_stack([calibration.values(posterior)[name] for name in names])
-    about = _about(calibration, effort)
+    about = _about(calibration, effort) | {"misfits": find_misfits(calibration, weights, rate, size)}
     ensemble = Ensemble(names, values, weights, about)
     results = _results(calibration, emulator, ensemble, posterior, rate)
     chain["pareto_shape"] = None if np.isnan(shape) else round(shape, 2)
@@ -310,14 +310,25 @@ def _about(calibration: Calibration, effort: Effort) -> dict[str, Any]:
         "subjects_a_design_set": effort.few,
         "subjects_a_set": effort.many,
         "overdispersion": calibration.overdispersion,
-        "facts": {name: describe_fact(fact) for name, fact in calibration.facts.items()},
+        "facts": describe_facts(calibration),
     }
 
 
-def describe_fact(fact: Fact) -> dict[str, Any]:
-    """A fact as it is kept with the sets that were fitted to it."""
-    seen = {"events": fact.events} if fact.median is None else {"median": fact.median, "among": fact.among}
-    return {"outcome": fact.outcome, "seen_in": fact.seen_in, **seen, "of": fact.of}
+def describe_facts(calibration: Calibration) -> dict[str, dict[str, Any]]:
+    """The facts as they are kept with the sets that were fitted to them; `cycles` is how long they were followed."""
+    cycles = {arm.name: arm.cycles for arm in calibration.arms}
+    found: dict[str, dict[str, Any]] = {}
+    for name, fact in calibration.facts.items():
+        seen = {"events": fact.events} if fact.median is None else {"median": fact.median, "among": fact.among}
+        followed = max(cycles[arm] for arm in fact.seen_in)
+        found[name] = {
+            "outcome": fact.outcome,
+            "seen_in": fact.seen_in,
+            **seen,
+            "of": fact.of,
+            "cycles": followed,
+        }
+    return found
 
 
 def _results(

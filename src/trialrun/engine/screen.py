@@ -9,8 +9,8 @@ import numpy as np
 
 from trialrun.protocol.version import Version
 from trialrun.record.screening import Screening
-from trialrun.rules import FALSE, TRUE, Explanation, History, evaluate, explain
-from trialrun.rules.truth import NAMES, all_of, negate
+from trialrun.rules import FALSE, TRUE, Columns, Explanation, History, Input, evaluate, explain
+from trialrun.rules.truth import NAMES, Truth, all_of, negate
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +26,28 @@ class Screened:
     explanations: Mapping[str, Explanation]
 
 
+def eligibility_inputs(version: Version) -> tuple[Input, ...]:
+    """What the eligibility criteria of a version rest on."""
+    return tuple(sorted({item for criterion in version.eligibility for item in criterion.rule.inputs}, key=str))
+
+
+def judge_criteria(version: Version, columns: Columns) -> dict[str, Truth]:
+    """Whether each eligibility criterion is met, (m,) by its name; an exclusion criterion is where its condition is false."""
+    found = {}
+    for criterion in version.eligibility:
+        verdict = evaluate(criterion.rule, columns)
+        found[criterion.name] = negate(verdict) if getattr(criterion.part, "kind", "") == "exclusion" else verdict
+    return found
+
+
 def screen(version: Version, screening: Screening) -> tuple[Screened, ...]:
     """Screen all candidates at once by the eligibility criteria of a version.
 
-    Values count as current on the day of screening. An exclusion criterion is met when its condition is false.
+    Values count as current on the day of screening.
     """
     n = len(screening.subjects)
     rows = np.arange(n)
-    inputs = sorted({item for criterion in version.eligibility for item in criterion.rule.inputs}, key=str)
-    history = History(inputs, n)
+    history = History(eligibility_inputs(version), n)
     nothing = np.full(n, np.nan)
     for test, values in screening.values.items():
         low, high = screening.low.get(test, nothing), screening.high.get(test, nothing)
@@ -42,10 +55,7 @@ def screen(version: Version, screening: Screening) -> tuple[Screened, ...]:
     history.set_state("age", rows, np.floor(screening.age))
     history.set_state("consented", rows, screening.consented)
     columns = history.columns(0.0, rows)
-    verdicts = {}
-    for criterion in version.eligibility:
-        verdict = evaluate(criterion.rule, columns)
-        verdicts[criterion.name] = negate(verdict) if getattr(criterion.part, "kind", "") == "exclusion" else verdict
+    verdicts = judge_criteria(version, columns)
     whole = all_of(list(verdicts.values()))
     words = {TRUE: "eligible", FALSE: "not eligible"}
     found = []

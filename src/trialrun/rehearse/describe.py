@@ -13,6 +13,7 @@ from trialrun import __version__
 from trialrun.analysis.definitions import all_outcomes
 from trialrun.analysis.run import VersionInfo
 from trialrun.plan.planned import plan_as_json
+from trialrun.rehearse.eligible import describe_ineligible
 from trialrun.rehearse.plan import Rehearsal
 from trialrun.simulate.domain import find_notices
 from trialrun.simulate.ensemble import Ensemble
@@ -84,6 +85,9 @@ def notices_of(rehearsal: Rehearsal) -> list[str]:
     arms = [(arm.protocol, rehearsal.plan(number)) for number, arm in enumerate(rehearsal.arms)]
     ensemble, file = rehearsal.ensemble, rehearsal.ensemble_file
     found = find_notices(rehearsal.population, rehearsal.population_file, arms, ensemble, file)
+    found += describe_ineligible(rehearsal.population, [plan for _, plan in arms])
+    if ensemble is not None:
+        found += _short(ensemble, rehearsal.cycles)
     if ensemble is not None and rehearsal.trials == 1:
         found.append("One trial: all of its subjects have one parameter set, so no prediction can be made from it.")
     untaught = [] if ensemble is None else list(_untaught(ensemble))
@@ -92,6 +96,17 @@ def notices_of(rehearsal: Rehearsal) -> list[str]:
             f"The parameter sets were fitted to nothing about {', '.join(untaught)}: predictions of it spread as the priors do."
         )
     return found
+
+
+def _short(ensemble: Ensemble, cycles: int) -> Iterator[str]:
+    """Where fewer cycles are followed than for some of the facts."""
+    facts = ensemble.about.get("facts") or {}
+    longer = max((int(fact.get("cycles", 0)) for fact in facts.values()), default=0)
+    if cycles < longer:
+        yield (
+            f"{cycles} cycles are followed, published counts were fitted over up to {longer}: what comes later is missing from"
+            " what is predicted beside them."
+        )
 
 
 _NOT_HARM_OR_GOOD = ("Dose", "Lymphocytes")  # groups of outcomes that follow from the others, or show the mechanism

@@ -14,6 +14,7 @@ from trialrun.simulate.biology import CO_TREATMENTS
 from trialrun.simulate.ensemble import SHIFT, SPREAD, Ensemble, compare_structure, states_spread
 from trialrun.simulate.extrapolation import DRAWN, compare_people, compare_treatments
 from trialrun.simulate.fitted import find_fitted
+from trialrun.simulate.idle import find_idle_shifts
 from trialrun.simulate.lineage import read_source
 from trialrun.simulate.population import Population, read_population
 from trialrun.simulate.subjects import draw_subjects
@@ -111,6 +112,9 @@ def find_notices(
     fitted = find_fitted(file)
     if fitted is not None:
         found |= dict.fromkeys(compare_people(population, file, fitted))
+    idle = find_idle_shifts(population)
+    if idle:
+        found[f"{file} shifts what model {population.model} does not use, without effect: {', '.join(idle)}."] = None
     for protocol, plan in arms:
         treatments = tuple(item.name for item in plan.version.concomitant)
         doses = tuple(float(level) for level in plan.levels)
@@ -134,6 +138,12 @@ def _of_sets(population: Population, file: Path, ensemble: Ensemble) -> Iterator
     if other:
         said = "; ".join(other)
         yield f"The parameter sets were fitted to other equations: {said}; they do not fit the published facts here."
+    misfits = ensemble.about.get("misfits")
+    if misfits:
+        yield (
+            f"The parameter sets do not fit everything they were fitted to: {', '.join(misfits)}. What is predicted of it, and"
+            " of what hangs on it, is wrong."
+        )
     shifts = population.shift
     shifted = [name for name, steps in shifts.items() if steps.fitted and name + SHIFT in ensemble.names]
     if shifted:

@@ -34,6 +34,14 @@ _TRAITS = {
     "symptomatic_nodes_or_organs": "symptomatic_nodes_or_organs",
     "lymphocyte_doubling_time": "doubling_time",
 }
+# Traits that a test is worked out from, beside the states.
+TRAITS_SEEN = (
+    *_TRAITS.values(),
+    *("constitutional_symptoms", "tissue_cells", "marrow_cells", "symptoms_part", "crowding_half"),
+    *("marrow_normal_lymphocytes", "blood_volume", "normal_lymphocytes", "temperature", "other_leukocytes"),
+    *("swelling", "swelling_saturation", "cell_density", "liver", "liver_palpable", "node_fraction", "node_length"),
+    *("node_shape", "node_palpable", "spleen_volume", "spleen_palpable", "spleen_length"),
+)
 _ALWAYS = {"b_cell_cll": 1.0, "marrow_normocellular": 1.0, "marrow_nodules": 0.0}  # what is the same in everyone
 # Which bounds of `enrolled` a screening value must lie on the same side of as the truth; True: in multiples of ULN.
 _SCREENED = {

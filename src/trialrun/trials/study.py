@@ -15,6 +15,7 @@ from trialrun import __version__
 from trialrun.engine.source import IntArray
 from trialrun.plan.calendar import plan_version
 from trialrun.protocol.version import Protocol
+from trialrun.rehearse.eligible import describe_ineligible
 from trialrun.simulate.clinic import VirtualClinic
 from trialrun.simulate.domain import find_notices, refuse_other_drug
 from trialrun.simulate.ensemble import Ensemble, assign_sets, check_sets, find_ensemble, numbers_for, read_ensemble
@@ -57,7 +58,8 @@ class TrialStudy:
     def notices(self) -> list[str]:
         """What must be said beside every result: where the trial lies outside of what its virtual subjects were fitted to."""
         arms = [(self.protocol, plan_version(self.protocol.version(name))) for name in self.versions]
-        return find_notices(self.population, self.population_file, arms, self.ensemble, self.ensemble_file)
+        found = find_notices(self.population, self.population_file, arms, self.ensemble, self.ensemble_file)
+        return [*found, *describe_ineligible(self.population, [plan for _, plan in arms])]
 
 
 def read_trial_study(

@@ -13,13 +13,13 @@ _RENAL = {
 
 def pharmacokinetics(renal_clearance: str = "additive") -> Module:
     """Lenalidomide: gut, one compartment, effect site. Clearance follows the kidney and is held for a day."""
-    power = ("renal_power",) if renal_clearance == "power" else ()
+    renal = "renal_power" if renal_clearance == "power" else "renal_fraction"
     emax, site = "{x}_emax * effect_site / ({x}_ec50 + effect_site)", "effect_site / ({x}_ec50 + effect_site)"
     return Module(
         "pharmacokinetics",
         "the drug in gut, blood and at its site of effect",
         constants=(
-            *("absorption_rate", "clearance", "renal_fraction", "relative_crcl", "volume", "effect_rate", *power),
+            *("absorption_rate", "clearance", renal, "relative_crcl", "volume", "effect_rate"),
             *("activation_ec50", "homing_ec50", "neutrophil_emax", "neutrophil_ec50", "platelet_emax", "platelet_ec50"),
         ),
         inputs=("dose",),
