@@ -46,12 +46,14 @@ def test_a_seed_of_more_than_64_bits_is_refused(protocol: Protocol) -> None:
 def test_what_lies_outside_is_told_of_whole_trials_as_well(protocol: Protocol) -> None:
     assert read_trial_study(protocol, "original", ("amendment-1",), None, None).notices() == []
     folder = STUDIES / "lenalidomide-25mg"
-    own, shifted = read_trial_study(protocol, "original", (), folder, None).notices()
+    own, shifted, refused = read_trial_study(protocol, "original", (), folder, None).notices()
     assert "not on its own" in own
+    assert "untreated 100 %" in refused
     assert "immune.activation_ec50" in shifted
     assert "from the parameter sets" in shifted
-    (own,) = read_trial_study(protocol, "original", (), folder, None, with_ensemble=False).notices()
+    own, refused = read_trial_study(protocol, "original", (), folder, None, with_ensemble=False).notices()
     assert "not on its own" in own
+    assert "untreated 100 %" in refused
 
 
 def test_a_folder_names_its_population() -> None:
