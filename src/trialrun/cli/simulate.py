@@ -93,7 +93,6 @@ def simulate(
     protocol: Annotated[
         str, typer.Argument(help="Protocol file or study folder, @VERSION for one that is not the last.")
     ],
-    out: Out,
     subjects: Subjects = 100,
     trials: Trials = None,
     seed: Seed = 1,
@@ -107,6 +106,7 @@ def simulate(
     resume: Resume = False,
     keep: Keep = Kept.record,
     chunk: Chunk = None,
+    out: Out = Path("out/simulate"),
     everything: All = False,
     format: Form = Format.text,  # noqa: A002
 ) -> None:
