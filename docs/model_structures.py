@@ -109,8 +109,10 @@ def describe_structures(structures: list[Structure]) -> list[str]:
     for name, label in OUTCOMES.items():
         for place, (*_, other) in enumerate(ARMS[1:], start=1):
             chances = [one.chances[name, place] for one in structures]
-            known = [chance for chance in chances if chance is not None]
-            mean = float(belief @ known) if len(known) == len(chances) else None
+            known = [(share, chance) for share, chance in zip(belief, chances, strict=True) if chance is not None]
+            total = sum(share for share, _ in known)
+            # a structure that nobody believes need not be known
+            mean = float(sum(share * chance for share, chance in known) / total) if total > 0.999 else None
             shown = " | ".join("-" if chance is None else _percent(chance) for chance in (*chances, mean))
             lines.append(f"| {label} | {other} | {shown} |")
     return lines
