@@ -12,7 +12,7 @@ from trialrun.protocol import read_protocol
 from trialrun.trials.figure import draw_trials, write_picture
 from trialrun.trials.run import run_trials
 from trialrun.trials.study import read_trial_study
-from trialrun.trials.summary import Characteristic, summarize_trials
+from trialrun.trials.summary import Characteristic, percent, summarize_trials
 from trialrun.trials.tables import tabulate_subjects, tabulate_trials
 
 HERE = Path(__file__).resolve().parent
@@ -20,18 +20,15 @@ STUDY = HERE.parent / "studies" / "lenalidomide-cll"
 PAGE = HERE / "whole-trials.md"
 BEGIN, END = "<!-- numbers: written by docs/whole_trials.py -->", "<!-- end of numbers -->"
 SUBJECTS, SEED, CYCLES = 27, 1, 12
-ENOUGH = 100  # trials with the event, for an interval over the parameter sets
 
 
 def _percent(row: Characteristic) -> str:
     assert row.value is not None
     assert row.low is not None
     assert row.high is not None
-    told = f"{100 * row.value:.2g} % (Monte Carlo {100 * row.low:.2g} to {100 * row.high:.2g} %"
-    # with fewer trials in which it happened, sets cannot be told apart: the beta distribution runs from 0 to nearly 1
-    enough = row.value * row.n >= ENOUGH
-    if enough and row.sets_low is not None and row.sets_high is not None and row.sets_low < row.sets_high:
-        told += f"; over the parameter sets {100 * row.sets_low:.2g} to {100 * row.sets_high:.2g} %"
+    told = f"{percent(row.value)} (Monte Carlo {percent(row.low)} to {percent(row.high)}"
+    if row.sets_low is not None and row.sets_high is not None:
+        told += f"; over the parameter sets {percent(row.sets_low)} to {percent(row.sets_high)}"
     return told + ")"
 
 

@@ -195,8 +195,7 @@ def test_each_trial_has_the_parameter_set_that_the_ensemble_assigns(protocol: Pr
     assert tabulate_trials(alone).row(0) == table.row(3)
     found = {row.name: row for row in summarize_trials(table, tabulate_subjects(done)) if row.of == "all treated"}
     rate = found["febrile_neutropenia"]
-    assert rate.sets_low is not None
-    assert rate.sets_low < rate.value < rate.sets_high  # type: ignore[operator]
+    assert (rate.sets_low, rate.sets_high) == (None, None)  # two sets tell no middle 95 % of sets
     # who is enrolled does not depend on the hazard: the same people come as without an ensemble
     plain = read_trial_study(protocol, "original", [], None, None, with_ensemble=False)
     assert plain.ensemble is None

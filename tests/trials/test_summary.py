@@ -10,7 +10,7 @@ from scipy import stats
 from trialrun.protocol import Protocol
 from trialrun.trials.figure import draw_trials
 from trialrun.trials.run import run_trials
-from trialrun.trials.summary import Characteristic, _rates, summarize_trials
+from trialrun.trials.summary import Characteristic, _rates, percent, summarize_trials
 from trialrun.trials.tables import tabulate_subjects, tabulate_trials
 from trials.fake import conduct, setting
 
@@ -41,14 +41,38 @@ def test_probabilities_are_shares_of_trials_with_exact_intervals(found: dict[tup
 def test_means_by_hand(found: dict[tuple[str, str], Characteristic]) -> None:
     # harmed: 1, 2, 0, 0
     row = found["harmed", "all trials"]
-    half = 1.959964 * np.std([1, 2, 0, 0], ddof=1) / 2
+    # of three participants: a beta distribution from 0 to 3 with this mean and its squared error
+    size = 0.75 * 2.25 / (np.var([1, 2, 0, 0], ddof=1) / 4) - 1
+    by_hand = stats.beta(0.25 * size, 0.75 * size, scale=3).ppf([0.025, 0.975])
     assert (row.value, row.q50) == (0.75, 0.5)
-    assert row.low == pytest.approx(0.75 - half, rel=1e-6)
-    assert row.high == pytest.approx(0.75 + half, rel=1e-6)
+    assert (row.low, row.high) == pytest.approx(tuple(by_hand), rel=1e-9)
+    assert (found["treated", "all trials"].low, found["treated", "all trials"].high) == (None, None)  # 3 in each trial
     # first trial: day 14 + 20; second: day 42 + 20
     assert found["pause_day", "trials with a pause"].value == (34 + 62) / 2
     assert found["treated_by_pause", "trials with a pause"].value == (1 + 2) / 2
     assert found["harmed_before_end_of_start", "amended trials"].value == 1.0
+
+
+def test_no_interval_leaves_what_is_possible(found: dict[tuple[str, str], Characteristic]) -> None:
+    for row in found.values():
+        for low, high in ((row.low, row.high), (row.sets_low, row.sets_high)):
+            if row.value is not None and low is not None and high is not None:
+                assert 0 <= low <= row.value <= high, row
+                assert row.unit == "d" or row.name == "pauses" or high <= (3 if row.kind == "mean" else 1), row
+
+
+def test_days_have_the_interval_of_a_gamma_distribution(found: dict[tuple[str, str], Characteristic]) -> None:
+    row = found["pause_day", "trials with a pause"]  # days 34 and 62: mean 48, squared error 196
+    by_hand = stats.gamma(48**2 / 196, scale=196 / 48).ppf([0.025, 0.975])
+    assert (row.low, row.high) == pytest.approx(tuple(by_hand), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("share", "said"),
+    [(1.0, "100.0 %"), (0.123, "12.3 %"), (0.00052, "0.052 %"), (2.2e-308, "under 0.001 %"), (0.0, "0.0 %")],
+)
+def test_percentages_are_never_powers_of_ten(share: float, said: str) -> None:
+    assert percent(share) == said
 
 
 def test_rates_are_of_treated_participants_by_version_of_consent(

@@ -6,7 +6,7 @@ from math import ceil, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import bdtr, bdtrik, betaincinv, betaln, ndtri
+from scipy.special import bdtr, bdtrik, betaincinv, betaln, gammaincinv, ndtri
 
 FloatArray = NDArray[np.float64]
 
@@ -18,6 +18,11 @@ def normal_quantile(share: float) -> float:
 
 def beta_quantile(share: float, a: float, b: float) -> float:
     return float(betaincinv(a, b, share))
+
+
+def gamma_quantile(share: float, shape: float) -> float:
+    """Of a gamma distribution of scale 1."""
+    return float(gammaincinv(shape, share))
 
 
 def binomial_quantile(share: float, n: int, p: float) -> int:

@@ -101,7 +101,8 @@ def trials(
     write_trials(study, out, of_trials, of_subjects, summary, seed, cycles, date.today())
     if figure is not None:
         write_picture(draw_trials(of_trials, " to ".join(study.versions)), figure)
-    _print(summary, format, f"{trials} trials of {subjects} participants, {' -> '.join(study.versions)}", out)
+    title = f"{trials} trials of {subjects} participants, {' -> '.join(study.versions)}"
+    _print(summary, format, title, out, study.ensemble is not None)
 
 
 def _write_one(
@@ -133,7 +134,7 @@ def _write_one(
         typer.echo(f"The record is in {out}; read it with: trialrun replay PROTOCOL {out} --under VERSION")
 
 
-def _print(summary: Sequence[Characteristic], form: Format, title: str, out: Path) -> None:
+def _print(summary: Sequence[Characteristic], form: Format, title: str, out: Path, ensemble: bool) -> None:
     plain: list[dict[str, Cell]] = [dict(row.as_dict()) for row in summary]  # type: ignore[arg-type]
     if form is Format.json:
         print_json(plain)
@@ -142,11 +143,27 @@ def _print(summary: Sequence[Characteristic], form: Format, title: str, out: Pat
     else:
         typer.echo(title)
         for of in dict.fromkeys(row.of for row in summary if row.kind != "rate"):
-            rows = [_shown(row) for row in summary if row.of == of and row.kind != "rate"]
+            rows = [_shown(row, ensemble) for row in summary if row.of == of and row.kind != "rate"]
             print_rows(rows, list(rows[0]), form, f"{of} ({max(row.n for row in summary if row.of == of)})")
-        rates = _rates(summary)
+        rates = _rates(summary, ensemble)
         print_rows(rates, list(rates[0]), form, "Share of participants, with its 95 % Monte Carlo interval")
+        typer.echo(_untold(ensemble))
         typer.echo(f"Tables of trials and subjects and the summary are in {out}.")
+
+
+def _untold(ensemble: bool) -> str:
+    from textwrap import fill
+
+    from trialrun.analysis.wording import WIDTH
+    from trialrun.trials.uncertainty import LEAST_UNLIKE
+
+    told = "An interval of -: these trials tell none, because all of them have the same number, or there is but one"
+    if ensemble:
+        told += (
+            f"; over the parameter sets also where fewer than {LEAST_UNLIKE} trials (of a share: participants) have another "
+            "value than most, or where too few trials share a set. More trials (--trials) tell more"
+        )
+    return fill(f"{told}.", WIDTH)
 
 
 def _text(row: Characteristic, value: float | None) -> str:
@@ -154,15 +171,17 @@ def _text(row: Characteristic, value: float | None) -> str:
         return "-"
     if row.kind == "mean":
         return f"{value:.0f}" if row.unit == "d" else f"{value:.2f}"
-    return f"{100 * value:.1f} %" if value >= 0.001 or value == 0 else f"{100 * value:.2g} %"
+    from trialrun.trials.summary import percent
+
+    return percent(value)
 
 
 def _span(row: Characteristic, low: float | None, high: float | None) -> str:
-    return f"{_text(row, low)} to {_text(row, high)}"
+    return "-" if low is None and high is None else f"{_text(row, low)} to {_text(row, high)}"
 
 
-def _shown(row: Characteristic) -> dict[str, Cell]:
-    sets = {} if row.sets_low is None else {"95 % of parameter sets": _span(row, row.sets_low, row.sets_high)}
+def _shown(row: Characteristic, ensemble: bool) -> dict[str, Cell]:
+    sets = {"95 % of parameter sets": _span(row, row.sets_low, row.sets_high)} if ensemble else {}
     return {
         "what": row.label,
         "value": _text(row, row.value),
@@ -172,13 +191,13 @@ def _shown(row: Characteristic) -> dict[str, Cell]:
     }
 
 
-def _rates(summary: Sequence[Characteristic]) -> list[dict[str, Cell]]:
+def _rates(summary: Sequence[Characteristic], ensemble: bool) -> list[dict[str, Cell]]:
     """One line an outcome, one column a group of participants."""
     rows: dict[str, dict[str, Cell]] = {}
     for row in summary:
         if row.kind == "rate":
             told = f"{_text(row, row.value)} ({_span(row, row.low, row.high)})"
-            if row.sets_low is not None:
+            if ensemble:
                 told += f", sets {_span(row, row.sets_low, row.sets_high)}"
             rows.setdefault(row.label, {"outcome": row.label})[row.of] = told
     return list(rows.values())

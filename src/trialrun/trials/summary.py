@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from math import inf
 
 import numpy as np
 import polars as pl
@@ -11,7 +12,7 @@ import polars as pl
 from trialrun.analysis.distributions import normal_quantile
 from trialrun.analysis.estimates import LEVEL, estimate_proportion
 from trialrun.engine.source import FloatArray
-from trialrun.trials.uncertainty import interval_of_sets
+from trialrun.trials.uncertainty import interval_of_sets, middle
 
 _Z = normal_quantile((1 + LEVEL) / 2)
 
@@ -43,6 +44,13 @@ class Characteristic:
     def as_dict(self) -> dict[str, object]:
         """As plain values."""
         return asdict(self)
+
+
+def percent(share: float) -> str:
+    """A share in percent with one decimal, small ones with two digits; never as a power of ten."""
+    if 0 < share < 0.00001:
+        return "under 0.001 %"
+    return f"{100 * share:.2g} %" if 0 < share < 0.001 else f"{100 * share:.1f} %"
 
 
 _PROBABILITIES = (
@@ -83,40 +91,47 @@ _OF_AMENDED = (
 def summarize_trials(trials: pl.DataFrame, subjects: pl.DataFrame) -> list[Characteristic]:
     """The operating characteristics of the tables of `trialrun.trials.tables`."""
     found = [_probability(trials, name, label, "all trials") for name, label in _PROBABILITIES]
-    found += [_mean(trials, name, label, unit, "all trials") for name, label, unit in _COUNTS]
-    paused, amended = trials.filter("paused"), trials.filter("amended")
-    found += [_mean(paused, name, label, unit, "trials with a pause") for name, label, unit in _OF_PAUSED]
-    found += [_mean(amended, name, label, unit, "amended trials") for name, label, unit in _OF_AMENDED]
+    people = subjects.height / max(trials.height, 1)
+    groups = (
+        (trials, _COUNTS, "all trials"),
+        (trials.filter("paused"), _OF_PAUSED, "trials with a pause"),
+        (trials.filter("amended"), _OF_AMENDED, "amended trials"),
+    )
+    for part, wanted, of in groups:
+        for name, label, unit in wanted:
+            most = inf if unit == "d" or name == "pauses" else people
+            found.append(_mean(part, name, label, unit, of, most))
     return [*found, *_rates(subjects)]
 
 
 def _probability(trials: pl.DataFrame, name: str, label: str, of: str) -> Characteristic:
     share = estimate_proportion(int(trials[name].sum()), trials.height)
-    sets = _sets(trials, trials[name].cast(pl.Float64), share=True)
+    sets = _sets(trials, trials[name], 1.0)
     return Characteristic(
         name, label, of, "probability", "1", share.value, share.low, share.high, trials.height, None, None, None, *sets
     )
 
 
-def _sets(trials: pl.DataFrame, values: pl.Series, share: bool) -> tuple[float | None, float | None]:
-    if trials["set"].null_count() or not trials.height:
+def _sets(rows: pl.DataFrame, values: pl.Series, most: float) -> tuple[float | None, float | None]:
+    """Over the parameter sets, from one value a row; the rows have their trial and its set."""
+    if rows["set"].null_count() or not rows.height:
         return None, None
-    return interval_of_sets(values.to_numpy(), trials["set"].to_numpy(), share) or (None, None)
+    return interval_of_sets(values.cast(pl.Float64), rows["trial"], rows["set"], most) or (None, None)
 
 
-def _mean(trials: pl.DataFrame, name: str, label: str, unit: str, of: str) -> Characteristic:
+def _mean(trials: pl.DataFrame, name: str, label: str, unit: str, of: str, most: float) -> Characteristic:
+    """The mean of a number that is at least 0 and at most `most`; of trials that are all alike it has no interval."""
     trials = trials.filter(pl.col(name).is_not_null())
     values = trials[name].to_numpy().astype(np.float64)
     n = values.size
     if n == 0:
         return Characteristic(name, label, of, "mean", unit, None, None, None, 0)
     mean = float(values.mean())
-    # the mean of one trial has no interval
-    half = _Z * float(values.std(ddof=1)) / np.sqrt(n) if n > 1 else None
-    low, high = (None, None) if half is None else (mean - half, mean + half)
-    sets = _sets(trials, trials[name].cast(pl.Float64), share=False)
-    low_q, middle, high_q = (float(q) for q in np.quantile(values, (0.05, 0.5, 0.95)))
-    return Characteristic(name, label, of, "mean", unit, mean, low, high, n, low_q, middle, high_q, *sets)
+    error = float(values.var(ddof=1)) / n if n > 1 else 0.0
+    low, high = middle(mean, error, most) or (None, None)
+    sets = _sets(trials, trials[name], most)
+    low_q, middle_q, high_q = (float(q) for q in np.quantile(values, (0.05, 0.5, 0.95)))
+    return Characteristic(name, label, of, "mean", unit, mean, low, high, n, low_q, middle_q, high_q, *sets)
 
 
 def _rates(subjects: pl.DataFrame) -> Iterator[Characteristic]:
@@ -138,7 +153,7 @@ def _rates(subjects: pl.DataFrame) -> Iterator[Characteristic]:
 def _rate(part: pl.DataFrame, column: str, label: str, of: str) -> Characteristic:
     """Share of subjects with the event: ratio of the sums over trials, its variance linearised over trials."""
     by = part.group_by("trial", maintain_order=True).agg(
-        pl.col(column).is_not_null().sum().alias("x"), pl.len().alias("n"), pl.col("set").first()
+        pl.col(column).is_not_null().sum().alias("x"), pl.len().alias("n")
     )
     name, trials = column.removesuffix("_day"), by.height
     if trials == 0:
@@ -146,7 +161,7 @@ def _rate(part: pl.DataFrame, column: str, label: str, of: str) -> Characteristi
     x, n = (by[what].to_numpy().astype(np.float64) for what in ("x", "n"))
     share = float(x.sum() / n.sum())
     low, high = _ratio_interval(x, n, share)
-    sets = _sets(by, by["x"] / by["n"], share=True)
+    sets = _sets(part, part[column].is_not_null(), 1.0)
     return Characteristic(name, label, of, "rate", "1", share, low, high, trials, None, None, None, *sets)
 
 
