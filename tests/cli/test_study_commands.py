@@ -7,6 +7,7 @@ import json
 from io import StringIO
 from pathlib import Path
 
+import polars as pl
 import pytest
 from typer.testing import CliRunner
 
@@ -107,3 +108,34 @@ def test_help_teaches_with_an_example(command: str) -> None:
     result = RUN.invoke(app, [command, "--help"])
     assert result.exit_code == 0
     assert f"trialrun {command} studies/lenalidomide-cll" in " ".join(result.output.split())
+
+
+@pytest.fixture
+def stepping_by_count(tmp_path: Path) -> Path:
+    """The original version, whose steps also ask for neutrophils, with its population."""
+    text = (Path(STUDY) / "protocol.yaml").read_text(encoding="utf-8")
+    old = "when: days_at_level >= 7 days and reductions = 0"
+    assert text.count(old) == 1
+    (tmp_path / "protocol.yaml").write_text(
+        text.replace(old, f"{old} and neutrophils >= 1.0 x10^9/L"), encoding="utf-8"
+    )
+    (tmp_path / "population.yaml").write_bytes((Path(STUDY) / "population.yaml").read_bytes())
+    return tmp_path
+
+
+def test_plan_says_that_steps_on_findings_are_left_out(stepping_by_count: Path) -> None:
+    said = " ".join(RUN.invoke(app, ["plan", str(stepping_by_count), "--version", "original"]).output.split())
+    assert "NOTE: steps are left out of these doses: from study day 8 on the dose depends on what is found" in said
+    assert "NOTE" not in RUN.invoke(app, ["plan", STUDY, "--version", "original"]).output
+
+
+def test_intensity_of_the_planned_dose_is_not_assessed_where_steps_depend_on_findings(stepping_by_count: Path) -> None:
+    out = stepping_by_count / "out"
+    words = ["simulate", f"{stepping_by_count}@original", "--subjects", "20", "--cycles", "2", "--out", str(out)]
+    result = RUN.invoke(app, words, catch_exceptions=False)
+    assert result.exit_code == 0
+    outcomes = pl.read_parquet(out / "original" / "outcomes.parquet")
+    assert outcomes["dose_intensity"].null_count() == outcomes.height
+    assert outcomes["dose_intensity_target"].null_count() < outcomes.height
+    assert RUN.invoke(app, ["report", str(out)], catch_exceptions=False).exit_code == 0
+    assert "depends on what is found: neutrophils" in (out / "report.html").read_text(encoding="utf-8")

@@ -7,9 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trialrun.plan.calendar import plan_version, planned_visits
+from trialrun.analysis.versions import derive_plan_file, derive_version_info
+from trialrun.plan.calendar import Plan, plan_version, planned_visits
 from trialrun.plan.dosing import Dosing
-from trialrun.plan.planned import check_planned, dose_spans, plan_as_json, plan_doses
+from trialrun.plan.planned import (
+    check_planned,
+    dose_spans,
+    find_open_step,
+    plan_as_json,
+    plan_doses,
+    planned_doses_section,
+)
 from trialrun.plan.states import clock_states
 from trialrun.protocol import Protocol, read_protocol
 from trialrun.vocab.days import study_day
@@ -60,16 +68,40 @@ def test_a_step_that_no_plan_can_decide_is_named(study: Protocol) -> None:
     assert all(day.waits_for == () for day in days)
 
 
-def test_a_step_on_a_result_is_left_open(tmp_path: Path) -> None:
+def _on_a_result(folder: Path, start: str = "10 mg") -> Plan:
+    """The original version, whose steps also ask for neutrophils."""
     text = (STUDY / "protocol.yaml").read_text(encoding="utf-8")
     old = "when: days_at_level >= 7 days and reductions = 0"
     assert old in text
-    (tmp_path / "protocol.yaml").write_text(text.replace(old, f"{old} and neutrophils >= 1.0 x10^9/L"))
-    plan = plan_version(read_protocol(tmp_path).version("original"))
+    assert text.count("    start: 10 mg\n") == 1
+    text = text.replace(old, f"{old} and neutrophils >= 1.0 x10^9/L").replace(
+        "    start: 10 mg\n", f"    start: {start}\n"
+    )
+    (folder / "protocol.yaml").write_text(text, encoding="utf-8")
+    return plan_version(read_protocol(folder).version("original"))
+
+
+def test_a_step_on_a_result_is_left_open(tmp_path: Path) -> None:
+    plan = _on_a_result(tmp_path)
     days = list(plan_doses(plan, 2))
     assert {day.dose for day in days} == {10.0, 0.0}
     assert {day.waits_for for day in days} == {(), ("neutrophils",)}
     assert {problem.code for problem in check_planned(plan)} == {"target-not-reached", "planned-step-open"}
+
+
+def test_a_plan_with_an_open_step_names_it_and_knows_no_planned_doses(tmp_path: Path) -> None:
+    plan = _on_a_result(tmp_path)
+    assert plan_as_json(plan, 2)["open_step"] == {"study_day": 8, "waits_for": ["neutrophils"]}
+    text = str(planned_doses_section(plan, 2))
+    assert "from study day 8 on the dose depends on what is found in the subject: neutrophils" in text
+    info, kept = derive_version_info(plan, 2), derive_plan_file(plan, 2)
+    assert (info.planned_mg, kept.planned_mg, kept.waits_for) == ((), (), ("neutrophils",))
+
+
+def test_where_no_step_is_left_a_result_leaves_nothing_open(tmp_path: Path) -> None:
+    plan = _on_a_result(tmp_path, start="25 mg")
+    assert find_open_step(plan_doses(plan, 2)) is None
+    assert len(derive_version_info(plan, 2).planned_mg) == 56
 
 
 def test_spans_cover_every_day_once(study: Protocol) -> None:

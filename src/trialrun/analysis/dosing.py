@@ -20,7 +20,8 @@ def derive_dose_outcomes(tables: Tables, timeline: Timeline, info: VersionInfo) 
     - treatment_days: days of treatment, from the first dose to the day before the one on which it was stopped.
     - dose_total: mg taken.
     - dose_intensity: mg taken over mg planned, as a share, for the days from the first dose to the end of treatment;
-      null where the plan is not known. Planned is the schedule without any modification.
+      null where the plan is not known or its steps depend on what is found in the subject. Planned is the schedule without
+      any modification.
     - dose_intensity_target: mg taken over what the target dose on every planned day would have been, same days.
     - discontinued, discontinuation_reason, discontinuation_day: null reason where the record gives none.
     """

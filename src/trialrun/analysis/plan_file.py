@@ -15,12 +15,14 @@ from trialrun.vocab.problems import Location, Problem, TrialrunError
 @dataclass(frozen=True, slots=True)
 class PlanFile:
     """`visits` and `conditional` (visits on no day of the calendar) as `plan.planned.plan_as_json` writes them;
-    `labels` of the activities by name; `planned_mg` the dose planned for each day from the first dose."""
+    `labels` of the activities by name; `planned_mg` the dose planned for each day from the first dose, empty where doses
+    depend on what is found in the subject: then `waits_for` says on what."""
 
     visits: tuple[Mapping[str, Any], ...] = ()
     conditional: tuple[Mapping[str, Any], ...] = ()
     labels: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     planned_mg: tuple[float, ...] = ()
+    waits_for: tuple[str, ...] = ()
 
 
 def read_plan_file(path: Path) -> PlanFile:
@@ -54,11 +56,13 @@ def plan_of(said: Any) -> PlanFile:
     for visit in visits:
         visit["visit"]
     planned: list[float] = []
-    for span in said.get("doses", ()):
+    step = said.get("open_step")
+    for span in said.get("doses", ()) if step is None else ():
         planned += [float(span["dose"])] * (int(span["last"]) - int(span["first"]) + 1)  # study days from day 1 on
     return PlanFile(
         visits,
         tuple(dict(visit) for visit in said.get("visits_on_condition", ())),
         MappingProxyType({str(part["name"]): str(part["label"]) for part in said.get("activities", ())}),
         tuple(planned),
+        () if step is None else tuple(map(str, step["waits_for"])),
     )

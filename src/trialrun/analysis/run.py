@@ -25,8 +25,9 @@ class VersionInfo:
     `levels_mg` are the dose levels (mg a day) in ascending order; `target_mg` the target dose (mg a day) or None
     where the protocol names none; the drug is planned on the first `days_on` days of each cycle of `cycle_days`
     days; `planned_mg` is the dose planned for each day counted from the first dose (index 0) for a subject whose dose
-    is never modified, empty where it is not known; `ctcae` names the version of CTCAE that grades laboratory values;
-    `examines_marrow` says whether the marrow is examined where response asks for it (None: not known, then whether any was).
+    is never modified, empty where it is not known or depends on what is found in the subject; `ctcae` names the version of
+    CTCAE that grades laboratory values; `examines_marrow` says whether the marrow is examined where response asks for it
+    (None: not known, then whether any was).
     """
 
     version: str

@@ -21,7 +21,8 @@ def plan(
     """Unroll one version: which visit is due when, with its window, what is done there, and the dose of each day.
 
     Days are study days: day 1 is the day of the first dose and there is no day 0. The doses are those of a subject
-    who comes on the planned days, takes every dose and has nothing held. CSV has one line a visit.
+    who comes on the planned days, takes every dose and has nothing held; where a step depends on a finding it is left out and
+    a note says so. CSV has one line a visit.
 
     Example: `trialrun plan studies/lenalidomide-cll --version amendment-1 --cycles 3`
     """
@@ -59,7 +60,7 @@ def _print_text(plan: Plan, cycles: int) -> None:
     from rich.text import Text
 
     from trialrun.plan.calendar import planned_visits
-    from trialrun.plan.planned import conditional_visits, dose_spans
+    from trialrun.plan.planned import conditional_visits, describe_open_step, dose_spans, find_open_step, plan_doses
 
     console = Console(highlight=False)
     activities = plan.version.activities
@@ -96,3 +97,6 @@ def _print_text(plan: Plan, cycles: int) -> None:
             str(span.dose) if span.dose.value else "rest",
         )
     console.print(doses)
+    step = find_open_step(plan_doses(plan, cycles))
+    if step is not None:
+        console.print(f"NOTE: steps are left out of these doses: {describe_open_step(step)}.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from typing import Any
@@ -27,8 +27,8 @@ _ROW = np.zeros(1, dtype=np.int64)
 class PlannedDose:
     """The dose of one day: `study_day` (there is no day 0), `cycle` and `cycle_day` from 1, `dose` a day in `unit`.
 
-    `waits_for` names what the step rule asks and no plan can know (a result, a response), where that left the step
-    undecided, so that the level stays.
+    `waits_for` names what the step rule asks and no plan can know (a result, a response), where that left a step
+    undecided that is otherwise possible, so that the level stays.
     """
 
     study_day: int
@@ -55,6 +55,8 @@ def plan_doses(plan: Plan, cycles: int) -> Iterator[PlannedDose]:
     history.set_state("response", _ROW, np.array([float(RESPONSES.index("not assessed"))]))
     dosing = Dosing.fresh(1)
     caps = [np.inf if cap is None else cap.value for cap in version.step_up.caps]
+    steps = [row.then.verb == "step_up" for row in version.step_up.table.rows]
+    highest = max((cap for cap, step in zip(caps, steps, strict=True) if step), default=0.0) * (1 + 1e-9)
     for day in range(cycles * plan.cycle_days):
         cycle, cycle_day = (int(column[0]) for column in dosing.clock(plan, day))
         level = float(dosing.ordered[0]) or float(plan.levels[plan.start])
@@ -70,16 +72,27 @@ def plan_doses(plan: Plan, cycles: int) -> Iterator[PlannedDose]:
             columns = history.columns(day, _ROW)
             result = evaluate_table(version.step_up.table, columns)
             row = int(result.row[0])
+            higher = plan.levels[plan.levels > level * (1 + 1e-9)]
             if result.undetermined[0]:
-                waits_for = version.step_up.waits_for(columns, 0)
-            elif row >= 0 and version.step_up.table.rows[row].then.verb == "step_up":
-                higher = plan.levels[plan.levels > level * (1 + 1e-9)]
-                if higher.size and higher[0] <= caps[row] * (1 + 1e-9):
-                    level = float(higher[0])
+                if higher.size and higher[0] <= highest:
+                    waits_for = version.step_up.waits_for(columns, 0)
+            elif row >= 0 and steps[row] and higher.size and higher[0] <= caps[row] * (1 + 1e-9):
+                level = float(higher[0])
         given = bool(dosing.on_dosing_day(plan, np.array([cycle_day]))[0])
         dosing.ordered[:] = level
         dosing.take(plan, day, _ROW, np.array([level if given else 0.0]))
         yield PlannedDose(study_day(day), cycle, cycle_day + 1, level if given else 0.0, plan.unit, waits_for)
+
+
+def find_open_step(days: Iterable[PlannedDose]) -> PlannedDose | None:
+    """The first day on which a step depends on what is found in the subject: from there on the planned doses are not
+    those of anybody, only the level that no step has left. None where every step can be decided."""
+    return next((day for day in days if day.waits_for), None)
+
+
+def describe_open_step(day: PlannedDose) -> str:
+    """Why no dose is planned from this day on."""
+    return f"from study day {day.study_day} on the dose depends on what is found in the subject: {', '.join(day.waits_for)}"
 
 
 def _steps_on(plan: Plan, cycle: int, cycle_day: int) -> bool:
@@ -128,15 +141,21 @@ def planned_doses_section(plan: Plan, cycles: int = 4) -> Section:
         )
         for span in dose_spans(plan, cycles)
     )
-    text = Paragraph("If every visit and dose is on its day, nothing is held and no level is kept on purpose.")
+    said = "If every visit and dose is on its day, nothing is held and no level is kept on purpose."
+    step = find_open_step(plan_doses(plan, cycles))
+    if step is not None:
+        said += f" Steps that no plan can decide are left out: {describe_open_step(step)}."
+    text = Paragraph(said)
     grid = Grid("Planned dose a day", ("Cycle", "Days of the cycle", "Study days", "Dose a day"), rows)
     return Section("planned_doses", "Planned doses", (text, grid))
 
 
 def plan_as_json(plan: Plan, cycles: int) -> dict[str, Any]:
     """The schedule as plain values: `activities` (name and label, in order), `visits` (each with study day, window and
-    the activities it does) and `doses` (spans of days with the same dose)."""
+    the activities it does), `doses` (spans of days with the same dose) and `open_step` (the day from which on doses depend on
+    what is found in the subject, and on what; None where they do not)."""
     version = plan.version
+    step = find_open_step(plan_doses(plan, cycles))
     return {
         "version": version.name,
         "hash": version.hash,
@@ -148,6 +167,7 @@ def plan_as_json(plan: Plan, cycles: int) -> dict[str, Any]:
         "visits_on_condition": [dict(row) for row in conditional_visits(version)],
         "doses": [{**asdict(span), "dose": span.dose.value, "unit": span.dose.unit}
                   for span in dose_spans(plan, cycles)],
+        "open_step": None if step is None else {"study_day": step.study_day, "waits_for": list(step.waits_for)},
     }  # fmt: skip
 
 
@@ -191,7 +211,7 @@ def check_planned(plan: Plan, cycles: int = 13) -> list[Problem]:
                 "warning",
             )
         )
-    waiting = next((day for day in days if day.waits_for), None)
+    waiting = find_open_step(days)
     if waiting is not None:
         problems.append(
             Problem(

@@ -103,7 +103,7 @@ def make_page(
     parts = [
         predictions.make_predictions(rows, run),
         predictions.make_order(rows, run),
-        _study(run),
+        _study(run, views),
         schedule.make_schedule(views),
         sections.make_doses(views),
         _lysis(run, views, rows),
@@ -171,7 +171,8 @@ def _full(info: VersionInfo) -> str:
     return info.version if info.folder == info.version else f"{info.version} ({info.folder})"
 
 
-def _study(run: Run) -> Section:
+def _study(run: Run, views: Sequence[VersionView]) -> Section:
+    plans = {view.info.version: view.plan for view in views}
     lines = [
         [
             _full(info),
@@ -180,7 +181,7 @@ def _study(run: Run) -> Section:
             "not stated"
             if info.days_on is None or info.cycle_days is None
             else f"days 1 to {info.days_on} of {info.cycle_days}",
-            _planned(info),
+            _planned(info, plans.get(info.version, PlanFile())),
         ]
         for info in run.versions
     ]
@@ -192,8 +193,10 @@ def _study(run: Run) -> Section:
     return Section("study", "Study", tables=(table,))
 
 
-def _planned(info: VersionInfo) -> str:
+def _planned(info: VersionInfo, plan: PlanFile) -> str:
     """The planned doses as steps: `10 mg from day 1, 15 mg from day 8` (study days)."""
+    if plan.waits_for:
+        return f"depends on what is found: {', '.join(plan.waits_for)}"
     steps = []
     last = 0.0
     for day, dose in enumerate(info.planned_mg):
