@@ -94,17 +94,44 @@ def test_a_change_that_changes_nothing(edited) -> None:  # type: ignore[no-untyp
     assert told[0].found == "'disposition_reasons'"
 
 
-def test_rules_of_equal_rank_that_contradict(edited) -> None:  # type: ignore[no-untyped-def]
-    folder = edited(
-        (
-            "    disposition_reasons:\n",
-            "      end_for_lysis:\n        section: \"9.3\"\n        says: The study stops at three.\n"
-            "        when: subjects_with_tumor_lysis_syndrome >= 3\n        then: stop the study\n"
-            "        status: assumed\n        source: assumed\n    disposition_reasons:\n",
-        )
-    )  # fmt: skip
-    codes = {problem.code for problem in check_static(read_protocol(folder))}
-    assert "contradictory-overlap" in codes
+def _another_study_rule(when: str, then: str) -> tuple[str, str]:
+    return (
+        "    disposition_reasons:\n",
+        '      end_for_lysis:\n        section: "9.3"\n        says: The study is looked at.\n'
+        f"        when: {when}\n        then: {then}\n"
+        "        status: assumed\n        source: assumed\n    disposition_reasons:\n",
+    )
+
+
+def test_a_pause_at_the_first_case_and_a_stop_at_more_do_not_contradict(edited) -> None:  # type: ignore[no-untyped-def]
+    folder = edited(_another_study_rule("subjects_with_tumor_lysis_syndrome >= 2", "stop the study"))
+    assert [problem for problem in check_static(read_protocol(folder)) if problem.severity != "note"] == []
+
+
+def test_a_pause_that_a_stop_always_forestalls_never_acts(edited) -> None:  # type: ignore[no-untyped-def]
+    folder = edited(_another_study_rule("subjects_treated >= 0", "stop the study"))
+    told = [problem for problem in check_static(read_protocol(folder)) if problem.code == "dead-rule"]
+    assert len(told) == 1
+    assert told[0].message == (
+        "study_rules.pause_for_lysis never acts: study_rules.end_for_lysis, which does more, holds wherever it does"
+    )
+
+
+def test_study_rules_that_contradict(edited) -> None:  # type: ignore[no-untyped-def]
+    folder = edited(_another_study_rule("subjects_with_tumor_lysis_syndrome >= 3", "continue"))
+    told = [problem for problem in check_static(read_protocol(folder)) if problem.code == "contradictory-overlap"]
+    assert len(told) == 1
+    assert "only one that stops the study may hold together with one that pauses enrolment" in str(told[0].expected)
+
+
+def test_a_level_that_nothing_leads_to_names_the_version(edited) -> None:  # type: ignore[no-untyped-def]
+    folder = edited(("up_to: 25 mg\n        - otherwise: continue\n      status: published",
+                     "up_to: 15 mg\n        - otherwise: continue\n      status: published"))  # fmt: skip
+    told = [problem for problem in check_static(read_protocol(folder)) if problem.code == "unreachable-level"]
+    assert [problem.message for problem in told] == [
+        "version original: no row of its tables ever leads to this dose",
+        "version original: no row of its tables ever leads to this dose, the target",
+    ]
 
 
 def test_an_inherited_problem_is_told_once(edited) -> None:  # type: ignore[no-untyped-def]

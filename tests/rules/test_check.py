@@ -196,7 +196,8 @@ def test_rules_of_equal_rank_that_contradict_each_other() -> None:
     problems = check_rules_overlap(rules, WORDS)
     assert [str(problem) for problem in problems] == [
         "protocol.yaml:7: low and flare can hold together and do different things, for example where "
-        "flare of grade 1 and alt = 25 U/L; found 'step up' and 'hold'; right would be conditions that exclude each other, or one table that orders them"
+        "flare of grade 1 and alt = 25 U/L; found 'step up' and 'hold'; right would be conditions that exclude each other; "
+        "only one that stops the study may hold together with one that pauses enrolment, and wins"
     ]
 
 

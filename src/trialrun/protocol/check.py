@@ -50,12 +50,25 @@ def check_static(protocol: Protocol) -> list[Problem]:
     """All checks but the cases."""
     problems: list[Problem] = []
     for version in protocol.versions.values():
-        problems += check_content(version)
-        problems += check_schedule(version)
-        problems += check_samples(version)
-        problems += check_levels(version)
-        problems += _check_amendment(protocol, version)
+        problems += check_version(protocol, version)
     return _in_order([*problems, *check_unused(protocol)])
+
+
+def check_version(protocol: Protocol, version: Version, quick: bool = False) -> list[Problem]:
+    """All checks of one version but its cases; `quick` leaves tables out that tell very many situations apart."""
+    return [
+        *check_content(version, quick),
+        *check_schedule(version),
+        *check_samples(version),
+        *check_levels(version),
+        *_check_amendment(protocol, version),
+    ]
+
+
+def check_cases(protocol: Protocol, version: Version) -> list[Problem]:
+    """What is wrong with the cases of one version: there are none, they cannot be read, or they fail."""
+    cases, problems = _cases(protocol)
+    return [*problems, *_failures(run_cases(protocol, [case for case in cases if case.version == version.name]))]
 
 
 def _check_amendment(protocol: Protocol, version: Version) -> list[Problem]:

@@ -17,10 +17,11 @@ _FACTORS = (0.05, 100.0)  # multiples of a limit or of baseline outside this are
 _DOSES = ("dose", "level_dose")
 
 
-def check_content(version: Version) -> list[Problem]:
-    """Rules and tables that cannot be meant, statements without a source, reasons that are not listed."""
+def check_content(version: Version, quick: bool = False) -> list[Problem]:
+    """Rules and tables that cannot be meant, statements without a source, reasons that are not listed. `quick` leaves tables
+    out that tell very many situations apart."""
     problems = [problem for rule in all_rules(version) for problem in _check_thresholds(version, rule)]
-    return [*_check_rules(version), *problems, *_check_sources(version), *_check_reasons(version)]
+    return [*_check_rules(version, quick), *problems, *_check_sources(version), *_check_reasons(version)]
 
 
 def check_unused(protocol: Protocol) -> list[Problem]:
@@ -83,9 +84,9 @@ def _named(version: Version, rule: Rule) -> set[str]:
     return found | {name.removeprefix(prefix) for name in found if name.startswith(prefix)}
 
 
-def _check_rules(version: Version) -> Iterable[Problem]:
+def _check_rules(version: Version, quick: bool) -> Iterable[Problem]:
     for table in version.tables:
-        yield from check_table(table.table, version.vocabulary)
+        yield from check_table(table.table, version.vocabulary, quick)
     for criterion in (*version.eligibility, *version.concomitant):
         yield from check_rule(criterion.rule, version.vocabulary)
     for term in version.vocabulary.values():

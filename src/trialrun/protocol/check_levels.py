@@ -21,7 +21,8 @@ def check_levels(version: Version) -> list[Problem]:
         problems.append(
             Problem(
                 "unreachable-level",
-                "no row of the tables ever leads to this dose" + (", the target" if is_target else ""),
+                f"version {version.name}: no row of its tables ever leads to this dose"
+                + (", the target" if is_target else ""),
                 str(level),
                 "a step-up row that reaches it (see `up_to`), or no such level",
                 version.source.location(("treatment", "levels", number)),

@@ -29,6 +29,10 @@ class Action:
         """Whether both do the same thing, however they are worded."""
         return self._meaning() == other._meaning()
 
+    def includes(self, other: Action) -> bool:
+        """Whether this does what the other does and more: a study that is stopped enrols nobody."""
+        return self.verb == "stop_study" and other.verb == "pause"
+
     def _meaning(self) -> tuple[object, ...]:
         return self.verb, None if self.until is None else self.until.node, self.resume, self.what
 

@@ -20,6 +20,7 @@ from trialrun.vocab.problems import Location, Problem, Severity
 
 _STARTS = 512  # points from which a space too large to be looked at in full is searched
 _SWEEPS = 2
+_QUICK = 20_000  # situations that are looked at within a few hundredths of a second
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +51,13 @@ def check_rule(rule: Rule, vocabulary: Vocabulary) -> list[Problem]:
     return problems
 
 
-def check_table(table: Table, vocabulary: Vocabulary) -> list[Problem]:
+def check_table(table: Table, vocabulary: Vocabulary, quick: bool = False) -> list[Problem]:
     """What is wrong with a first-row table.
 
     Rows after `otherwise`, situations in which no row holds, rows that the rows above always forestall, holds that can
     never end or that end at once, thresholds outside what is plausible. Rows are evaluated by the one evaluator at a
     point of every situation that their thresholds tell apart; where those are too many, they are searched and a note
-    says so.
+    says so. `quick` does without where they are not few.
     """
     problems: list[Problem] = []
     for row in table.rows:
@@ -76,7 +77,7 @@ def check_table(table: Table, vocabulary: Vocabulary) -> list[Problem]:
             for number in range(last + 1, len(table.rows))
         ]
     rules = [row.when for row in table.rows[:last] if row.when is not None]
-    if rules:
+    if rules and not (quick and _is_large(rules, vocabulary)):
         look = _look([rule.node for rule in rules], vocabulary, rules)
         verdicts = _verdicts(rules, look)
         if not look.complete:
@@ -94,13 +95,19 @@ def check_table(table: Table, vocabulary: Vocabulary) -> list[Problem]:
         problems += _dead_rows(table, verdicts, look)
         problems += _gaps(table, verdicts, look, has_otherwise=last is not None)
     for number, row in enumerate(table.rows):
-        if row.when is not None and row.then.until is not None:
+        if row.when is None or row.then.until is None:
+            continue
+        if not (quick and _is_large([row.when, row.then.until], vocabulary)):
             problems += _hold(table, number, row.when, row.then.until, vocabulary)
     return list(dict.fromkeys(problems))
 
 
 def check_rules_overlap(rules: Sequence[tuple[str, Rule, Action]], vocabulary: Vocabulary) -> list[Problem]:
-    """Situations in which two rules of equal rank hold and do different things; each is (name, condition, action)."""
+    """Situations in which two rules of equal rank hold and do different things; each is (name, condition, action).
+
+    Where one does what the other does and more, it wins and both may hold; a rule that never holds without such a
+    stronger one is never the one that acts.
+    """
     problems = []
     for number, (name, rule, action) in enumerate(rules):
         for other_name, other, other_action in rules[:number]:
@@ -109,18 +116,35 @@ def check_rules_overlap(rules: Sequence[tuple[str, Rule, Action]], vocabulary: V
             look = _look([rule.node, other.node], vocabulary, [rule, other])
             first, second = _verdicts([rule, other], look)
             both = np.flatnonzero((first == TRUE) & (second == TRUE))
-            if both.size:
+            if action.includes(other_action):
+                problems += _never_alone(other_name, other, second, name, first) if look.complete else []
+            elif other_action.includes(action):
+                problems += _never_alone(name, rule, first, other_name, second) if look.complete else []
+            elif both.size:
                 where = look.say(int(both[0]), range(len(look.space.axes)))
                 problems.append(
                     Problem(
                         "contradictory-overlap",
                         f"{other_name} and {name} can hold together and do different things, for example where {where}",
                         f"{other_action.text!r} and {action.text!r}",
-                        "conditions that exclude each other, or one table that orders them",
+                        "conditions that exclude each other; only one that stops the study may hold together with one that "
+                        "pauses enrolment, and wins",
                         rule.location,
                     )
                 )
     return problems
+
+
+def _never_alone(name: str, rule: Rule, holds: Truth, other_name: str, other_holds: Truth) -> list[Problem]:
+    """Whether a rule holds only where the stronger one does."""
+    if not (holds == TRUE).any() or (other_holds[holds == TRUE] != TRUE).any():
+        return []
+    message = f"{name} never acts: {other_name}, which does more, holds wherever it does"
+    return [
+        Problem(
+            "dead-rule", message, repr(rule.text), "the stronger action at the higher count", rule.location, "warning"
+        )
+    ]
 
 
 def _thresholds(rule: Rule, vocabulary: Vocabulary) -> list[Problem]:
@@ -145,6 +169,10 @@ def _thresholds(rule: Rule, vocabulary: Vocabulary) -> list[Problem]:
                     )
                 )
     return problems
+
+
+def _is_large(rules: Sequence[Rule], vocabulary: Vocabulary) -> bool:
+    return make_space([rule.node for rule in rules], vocabulary).size > _QUICK
 
 
 def _look(predicates: Sequence[Predicate], vocabulary: Vocabulary, rules: Sequence[Rule]) -> _Look:
