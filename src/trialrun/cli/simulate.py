@@ -113,7 +113,8 @@ def simulate(
     """Conduct one version of a protocol on virtual subjects and write the record as if the trial had been run.
 
     The record has the tables of a real one (docs/reference/record.md), as Parquet; `trialrun report OUT` draws it. What
-    the virtual subjects are, and what is wrong with them, is in docs/simulate.md and docs/model.md.
+    the virtual subjects are, and what is wrong with them, is in docs/simulate.md and docs/model.md. Errors of the version
+    that a quick `trialrun check` finds do not stop the run: a notice counts them.
 
     Example: `trialrun simulate studies/lenalidomide-cll@amendment-1 --subjects 25 --trials 40 --out out/amended`
     """

@@ -12,6 +12,7 @@ from pathlib import Path
 from trialrun import __version__
 from trialrun.analysis.definitions import all_outcomes
 from trialrun.analysis.run import VersionInfo
+from trialrun.plan.checked import describe_errors, describe_open_steps
 from trialrun.plan.planned import plan_as_json
 from trialrun.rehearse.eligible import describe_ineligible
 from trialrun.rehearse.plan import Rehearsal
@@ -95,7 +96,7 @@ def notices_of(rehearsal: Rehearsal) -> list[str]:
         found.append(
             f"The parameter sets were fitted to nothing about {', '.join(untaught)}: predictions of it spread as the priors do."
         )
-    return found
+    return [*describe_errors(arms), *describe_open_steps(arms, rehearsal.cycles), *found]
 
 
 def _short(ensemble: Ensemble, cycles: int) -> Iterator[str]:

@@ -14,6 +14,7 @@ import polars as pl
 from trialrun import __version__
 from trialrun.engine.source import IntArray
 from trialrun.plan.calendar import plan_version
+from trialrun.plan.checked import describe_errors
 from trialrun.protocol.version import Protocol
 from trialrun.rehearse.eligible import describe_ineligible
 from trialrun.simulate.clinic import VirtualClinic
@@ -56,7 +57,12 @@ class TrialStudy:
         return Setting(plans, self.conduct, clinic, seed, cycles, sets)
 
     def notices(self) -> list[str]:
-        """What must be said beside every result: where the trial lies outside of what its virtual subjects were fitted to."""
+        """What must be said beside every result: what is wrong with the protocol, and what lies outside of the model."""
+        arms = [(self.protocol, plan_version(self.protocol.version(name))) for name in self.versions]
+        return [*describe_errors(arms), *self._notices_of_people()]
+
+    def _notices_of_people(self) -> list[str]:
+        """Where the trial lies outside of what its virtual subjects were fitted to."""
         arms = [(self.protocol, plan_version(self.protocol.version(name))) for name in self.versions]
         found = find_notices(self.population, self.population_file, arms, self.ensemble, self.ensemble_file)
         return [*found, *describe_ineligible(self.population, [plan for _, plan in arms])]
