@@ -30,6 +30,7 @@ WRONG: list[tuple[str, str] | str] = [
     (r"  lysis\.hit_rate: ", "  lysis.hit_rat: "),
     f"shift:\n  baseline.agee: {{add: 1, {KNOWN}}}\n",
     f"between_trials:\n  baseline.age: {{sd: 0, {KNOWN}}}\n",
+    f"between_trials:\n  baseline.age: {{sd: 1, {KNOWN}}}\n",
     f"shift:\n  baseline.age: {{add: 1, factor: 2, {KNOWN}}}\n",
     f"shift:\n  baseline.age: {{{KNOWN}}}\n",
     f"shift:\n  leukemia.nonresponder: {{odds: 0, {KNOWN}}}\n",

@@ -12,6 +12,7 @@ import pytest
 from trialrun.simulate.ensemble import check_sets, find_ensemble, read_ensemble
 from trialrun.simulate.limits import limits
 from trialrun.simulate.population import Population, read_population
+from trialrun.simulate.subjects import draw_subjects
 from trialrun.vocab.problems import TrialrunError
 
 STUDIES = Path(__file__).parents[2] / "studies"
@@ -89,6 +90,44 @@ def test_an_impossible_shift_is_an_error_at_its_line(
     assert expected in (problem.expected or "")
 
 
+@pytest.mark.parametrize(
+    ("name", "sd", "found", "expected"),
+    [
+        ("baseline.age", 1, "8.45 to 426 a in 95 % of trials", "a: a smaller sd"),
+        ("baseline.male_fraction", 0.5, "in 95 % of trials", "0 to 1: a smaller sd"),
+    ],
+)
+def test_more_spread_between_trials_than_can_be_is_an_error_at_its_line(
+    tmp_path: Path, name: str, sd: float, found: str, expected: str
+) -> None:
+    text = HEAD.format(base=STUDIES / "lenalidomide-cll")
+    text += f"between_trials:\n  {name}: {{sd: {sd}, status: assumed, source: mine}}\n"
+    (tmp_path / "population.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(TrialrunError) as caught:
+        read_population(tmp_path)
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.location.line) == ("impossible-number", 6)
+    assert name in problem.message
+    assert found in (problem.found or "")
+    assert expected in (problem.expected or "")
+
+
+def test_spread_between_trials_of_a_whole_file_is_checked_as_well(tmp_path: Path, population_text: str) -> None:
+    old = "  marrow.neutrophil_emax: {sd: 0.08"
+    assert population_text.count(old) == 1
+    (tmp_path / "population.yaml").write_text(population_text.replace(old, old.replace("0.08", "3")), encoding="utf-8")
+    with pytest.raises(TrialrunError, match=r"marrow\.neutrophil_emax differs so much between trials"):
+        read_population(tmp_path)
+
+
+def test_a_centre_that_leaves_nobody_is_told_by_the_name_of_its_number() -> None:
+    """Far beyond where the distribution is cut off, as a set or a trial may take it."""
+    people = read_population(STUDIES / "lenalidomide-cll")
+    with pytest.raises(TrialrunError, match=r"baseline\.age cannot be drawn") as caught:
+        draw_subjects(people, 1, np.arange(3), {"baseline.age": np.array([60.0, 900.0, 60.0])})
+    assert "a centre of 900 to 900 a, with a distribution cut off at" in str(caught.value)
+
+
 def test_an_impossible_number_of_a_whole_file_is_an_error_at_its_line(tmp_path: Path, population_text: str) -> None:
     text = population_text.replace("takes away, value: 0.5", "takes away, value: 1.7")
     assert text != population_text
@@ -100,7 +139,10 @@ def test_an_impossible_number_of_a_whole_file_is_an_error_at_its_line(tmp_path: 
     assert (problem.code, problem.location.line) == ("impossible-number", line)
 
 
-@pytest.mark.parametrize(("said", "word"), [("low: 500", "0 to 100"), ("low: 3, high: 2", "low must be below high")])
+@pytest.mark.parametrize(
+    ("said", "word"),
+    [("low: 500", "0 to 100"), ("low: 3, high: 2", "low must be below high; found {low: 3, high: 2, unit: ")],
+)
 def test_an_impossible_bound_is_an_error_at_its_line(tmp_path: Path, said: str, word: str) -> None:
     text = HEAD.format(base=STUDIES / "lenalidomide-cll")
     bound = f"enrolled:\n  neutrophils: {{{said}, unit: 10*9/L, status: assumed, source: mine}}\n"

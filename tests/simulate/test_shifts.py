@@ -161,6 +161,38 @@ def test_a_spread_that_does_not_fit_is_an_error(line, name: str, said: str, word
     assert problem.location.line == 6
 
 
+@pytest.mark.parametrize(
+    ("name", "shift", "found", "right"),
+    [
+        ("baseline.lymphocytes", "factor: 0", "found factor 0;", "right would be a factor above 0"),
+        ("baseline.lymphocytes", "factor: -2", "found factor -2;", "right would be a factor above 0"),
+        ("baseline.lymphocytes", "value: 0", "found value 0;", "right would be a value above 0"),
+        ("baseline.lymphocytes", "add: -500", "found add -500;", "right would be a sum that leaves it above 0"),
+        ("baseline.lymphocytes", "low: -1", "found low -1 and high 220;", "right would be cuts above 0"),
+        (
+            "baseline.age",
+            "value: 70, low: 80, high: 60",
+            "found low 80 and high 60;",
+            "right would be `low` below `high`",
+        ),
+        ("baseline.age", "value: 90", "found 90, cut off at low", "right would be a shift within the cuts"),
+        (
+            "baseline.lymphocytes",
+            "factor: 2, add: 3",
+            "found {factor: 2, add: 3, status: ",
+            "takes one of factor, odds",
+        ),
+    ],
+)
+def test_an_error_shows_what_stands_there_and_what_would_be_right(  # type: ignore[no-untyped-def]
+    line, name: str, shift: str, found: str, right: str
+) -> None:
+    (problem,) = problems_of(line, {name: shift})
+    assert problem.location.line == 6
+    assert found in str(problem)
+    assert right in str(problem)
+
+
 def test_a_spread_that_is_stated_wins_over_that_of_the_sets(line) -> None:  # type: ignore[no-untyped-def]
     name = "leukemia.response"
     ensemble = Ensemble((f"{name}:spread",), np.array([[0.6], [2.0]]), np.array([0.5, 0.5]), {})

@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from trialrun.simulate.limits import check_bounds, check_numbers
+from trialrun.simulate.limits import check_between, check_bounds, check_numbers
 from trialrun.simulate.lineage import walk_lineage
 from trialrun.simulate.number import Bound, Number
 from trialrun.simulate.population import (
@@ -113,6 +113,16 @@ def _check_possible(source: YamlSource, said: Extension, found: Population) -> I
 
     touched = {*said.shift, *(f"direct_kill.{name}" for name in said.direct_kill)}
     yield from check_numbers(found.numbers(), where, came, touched)
+    sds = {
+        name: between.sd
+        for name, between in found.between_trials.items()
+        if name in touched or name in said.between_trials
+    }
+    yield from check_between(
+        sds,
+        found.numbers(),
+        lambda name: source.location(("between_trials", name)) if name in said.between_trials else where(name, "value"),
+    )
     yield from check_bounds(said.enrolled, lambda name, field: source.location(("enrolled", name, field)))
 
 

@@ -132,7 +132,7 @@ _FIELDS: Mapping[type[BaseModel], tuple[str, str, Mapping[str, str]]] = {
         "Each virtual trial multiplies the number by exp(sd x normal), one draw a trial. "
         "An extension may add or replace entries. Without an ensemble (`--one-set`) `simulate` and `compare` leave it out.",
         {
-            "sd": "standard deviation of the logarithm, above 0",
+            "sd": "standard deviation of the logarithm, above 0; in 95 % of trials the number is possible, within its cuts",
             "status": "as of a number",
             "source": "as of a number",
             "note": "as of a number",
@@ -211,6 +211,9 @@ MISTAKES = (
     Mistake("unknown-number", "the population has no such number", "`section.name`, as in `baseline.age`"),
     Mistake(
         "wrong-value", "what differs between trials has a spread", "`sd` above 0; leave the entry out for no difference"
+    ),
+    Mistake(
+        "impossible-number", "... differs so much between trials that some would have what cannot be", "a smaller `sd`"
     ),
     Mistake("invalid-value", "a shift takes one of factor, odds, add and value", "one of them, or one after the other"),
     Mistake("invalid-value", "a shift says what differs: ...", "one of the fields that it names"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
@@ -17,6 +17,7 @@ from trialrun.vocab.problems import Location, Problem
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
+MIDDLE = 1.959964  # standard deviations: 95 % lie within
 FAR = 4.753424  # standard deviations: one subject in a million lies beyond on each side
 Where = Callable[[str, str], Location]  # of a number's name and one of its fields
 # Numbers that only make sense beside each other: the first of each stands below the second.
@@ -130,6 +131,26 @@ def _check_together(numbers: Mapping[str, Number], where: Where, wanted: Collect
                 message, found = f"{below} lies above {above}", f"{numbers[below].value:g}, {numbers[above].value:g}"
                 yield Problem("impossible-number", message, found, "rising thresholds", where(name, "value"))
             break
+
+
+def check_between(
+    sds: Mapping[str, float], numbers: Mapping[str, Number], where: Callable[[str], Location]
+) -> Iterator[Problem]:
+    """A Problem for each number that differs so much between trials that it is impossible in some, or beyond where its
+    distribution between subjects is cut off; `sds` are of the logarithm."""
+    for name, sd in sds.items():
+        number, legal = numbers[name], limits()[name]
+        reached = np.sort(number.value * np.exp(np.array([-1.0, 1.0]) * MIDDLE * sd))
+        varies = number.variability
+        if varies is not None and varies.low is not None:
+            legal = replace(legal, low=varies.low, low_open=False)
+        if varies is not None and varies.high is not None:
+            legal = replace(legal, high=varies.high, high_open=False)
+        if not legal.hold(reached).all():
+            unit = "" if number.unit == "1" else f" {number.unit}"
+            found = f"sd {sd:g}: {reached[0]:.3g} to {reached[1]:.3g}{unit} in 95 % of trials"
+            message = f"{name} differs so much between trials that some would have what cannot be"
+            yield Problem("impossible-number", message, found, f"{legal}{unit}: a smaller sd", where(name))
 
 
 def check_bounds(enrolled: Mapping[str, Bound], where: Where) -> Iterator[Problem]:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, model_validator
 
-from trialrun.simulate.limits import check_bounds, check_numbers
+from trialrun.simulate.limits import check_between, check_bounds, check_numbers
 from trialrun.simulate.lineage import population_file, read_source
 from trialrun.simulate.model.library import ALTERNATIVES, SHIPPED
 from trialrun.simulate.number import STRICT, Bound, Number, Sources, Status, Variability
@@ -181,6 +181,8 @@ def read_population(path: Path | str) -> Population:
     ]
     if not problems:  # names and units are those of the table
         problems += check_numbers(population.numbers(), lambda name, field: source.location((*name.split("."), field)))
+        sds = {name: between.sd for name, between in population.between_trials.items()}
+        problems += check_between(sds, population.numbers(), lambda name: source.location(("between_trials", name)))
         problems += check_bounds(population.enrolled, lambda name, field: source.location(("enrolled", name, field)))
     if problems:
         raise TrialrunError(problems)

@@ -153,10 +153,25 @@ def shift_number(name: str, old: Number, shift: Shift, before: Shifts | None) ->
         return Number.model_validate(plain)
     except ValidationError as error:
         what = error.errors()[0]["msg"].removeprefix("Value error, ")
-        varies = plain["variability"] or {}
-        found = f"{plain['value']:g}, cut off at {varies.get('low')} and {varies.get('high')}"
-        expected = "a shift within the cuts, or `low` and `high` in the shift"
-        raise ImpossibleShiftError(f"{name}: {what}", found, expected) from None
+        raise ImpossibleShiftError(f"{name}: {what}", *_right(plain["value"], plain["variability"], shift)) from None
+
+
+def _right(value: float, varies: dict[str, object] | None, shift: Shift) -> tuple[str, str]:
+    """What was found where a number and its distribution do not go together after a shift, and what would be right."""
+    low, high = ((varies or {}).get(edge) for edge in CUTS)
+    cuts = " and ".join(
+        f"{edge} {cut:g}" for edge, cut in zip(CUTS, (low, high), strict=True) if isinstance(cut, float)
+    )
+    if isinstance(low, float) and isinstance(high, float) and low >= high:
+        return cuts, "`low` below `high`"
+    if varies is not None and varies["distribution"] == "lognormal":
+        if value <= 0:
+            way = next(way for way in WAYS if getattr(shift, way) is not None)
+            right = "a sum that leaves it above 0" if way == "add" else f"a {way} above 0"
+            return f"{way} {getattr(shift, way):g}", right
+        if any(isinstance(cut, float) and cut <= 0 for cut in (low, high)):
+            return cuts, "cuts above 0"
+    return f"{value:g}, cut off at {cuts}", "a shift within the cuts, or `low` and `high` in the shift"
 
 
 def _spread(name: str, old: Number, shift: Shift) -> dict[str, object] | None:

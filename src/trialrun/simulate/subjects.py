@@ -161,6 +161,17 @@ def _nobody(population: Population, seed: int, index: IntArray, wanting: IntArra
     return Problem("no-subject", message, found, "distributions that overlap with the bounds")
 
 
+def _undrawn(key: str, number: Number, where: IntArray, numbers: Numbers) -> Problem:
+    """What is wrong where a number cannot be drawn for the subjects at places `where`: its centre lies so far beyond where
+    its distribution is cut off that nobody is left."""
+    middle = numbers[key][where] if key in numbers else np.full(where.size, number.value)
+    varies = number.variability
+    cuts = "no cuts" if varies is None else f"a distribution cut off at {varies.low} and {varies.high}"
+    found = f"a centre of {middle.min():.3g} to {middle.max():.3g} {number.unit}, with {cuts}"
+    expected = f"less spread of {key} in `between_trials`, a smaller shift of it, or other parameter sets"
+    return Problem("impossible-number", f"{key} cannot be drawn", found, expected)
+
+
 def _check_numbers(population: Population, numbers: Numbers, n: int) -> None:
     known = population.numbers()
     for name, column in numbers.items():
@@ -197,6 +208,8 @@ def _draw_once(
                 key = f"{section}.{name}"
                 spread = numbers.get(f"{key}:spread")
                 v[name] = draw_number(number, name, seed, index, attempt, numbers.get(key), spread)
+                if not np.isfinite(v[name]).all():
+                    raise TrialrunError(_undrawn(key, number, np.flatnonzero(~np.isfinite(v[name])), numbers))
 
     def happens(what: str, probability: FloatArray) -> FloatArray:
         return (draw_uniform(seed, f"population.is.{what}", index, attempt) < probability).astype(np.float64)

@@ -15,6 +15,7 @@ from trialrun.vocab.yaml_kept import Key as Key
 from trialrun.vocab.yaml_kept import recall, remember
 
 Model = TypeVar("Model", bound=BaseModel)
+_SHOWN = 100  # characters of what was found, in a message
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +96,26 @@ def _problem(source: YamlSource, model: type[BaseModel], at: Key, item: dict[str
     if kind == "missing":
         return Problem("missing-key", f"the key {path[-1]!r} is missing", None, f"{path[-1]}: ...", location)
     found = item.get("input")
-    shown = repr(found) if not isinstance(found, dict | list) else f"a {type(found).__name__}"
+    shown = _show(found)
     message = str(item["msg"]).removeprefix("Value error, ")
     return Problem("invalid-value", message[0].lower() + message[1:], shown, None, location)
+
+
+def _show(found: Any) -> str:
+    """What stands in the file, on one line: the words of a mapping or list, of those inside only that they are there."""
+    if isinstance(found, dict):
+        text = "{" + ", ".join(f"{key}: {_show_inside(value)}" for key, value in found.items()) + "}"
+    elif isinstance(found, list):
+        text = "[" + ", ".join(map(_show_inside, found)) + "]"
+    else:
+        return repr(found)
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 4]} ...{text[-1]}"
+
+
+def _show_inside(value: Any) -> str:
+    if isinstance(value, dict | list):
+        return "{...}" if isinstance(value, dict) else "[...]"
+    return str(value)
 
 
 def _fields_at(model: type[BaseModel], path: tuple[str | int, ...]) -> list[str]:
