@@ -112,8 +112,10 @@ def test_people_changed_since_the_sets_were_fitted_are_told(copy: Path) -> None:
     assert fitted.ensemble is not None
     about = {**fitted.ensemble.about, "population_hash": fitted.population.content_hash}
     write_ensemble(replace(fitted.ensemble, about=about), copy / "ensemble.parquet")
-    request = replace(_request((str(copy), None)), ensemble="", trials=2)
+    request = replace(_request((str(copy), None)), ensemble="", trials=2, cycles=8)
     assert notices_of(read_rehearsal(request)) == []
+    (short,) = notices_of(read_rehearsal(replace(request, cycles=7)))
+    assert "up to 8 cycles over which published counts were fitted 7 are followed" in short
     file = copy / "population.yaml"
     file.write_text(file.read_text(encoding="utf-8") + "\n# another number\n", encoding="utf-8")
     assert any("has changed since" in said for said in notices_of(read_rehearsal(request)))

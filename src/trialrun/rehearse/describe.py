@@ -105,8 +105,8 @@ def _short(ensemble: Ensemble, cycles: int) -> Iterator[str]:
     longer = max((int(fact.get("cycles", 0)) for fact in facts.values()), default=0)
     if cycles < longer:
         yield (
-            f"{cycles} cycles are followed, published counts were fitted over up to {longer}: what comes later is missing from"
-            " what is predicted beside them."
+            f"Of the up to {longer} cycles over which published counts were fitted {cycles} are followed: what comes later is"
+            " missing from what is predicted beside them."
         )
 
 
