@@ -42,6 +42,8 @@ def _line(folder: Path, text: str) -> int:
         ("every: 7 days", "every: 0 days", "invalid-value", None, None),
         ("give: days 1 to 21", "give: days 1 to 30", "days-off-cycle", "day 30", "at most day 28"),
         ("then: step up", "then: step upp", "unknown-action", "'step upp'", None),
+        ("then: pause enrolment", "then: step up", "wrong-action", "'step up'", "pause enrolment, or stop the study"),
+        ("then: step up", "then: stop the study", "wrong-action", "'stop the study'", "one participant's treatment"),
         ("source: chen2011", "source: chen2012", "unknown-source", "'chen2012'", None),
         ("does: [consent,", "does: [consnt,", "unknown-activity", "'consnt'", None),
         ("tests: [neutrophils,", "tests: [neutrophills,", "unknown-test", "'neutrophills'", None),

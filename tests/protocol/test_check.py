@@ -117,13 +117,6 @@ def test_a_pause_that_a_stop_always_forestalls_never_acts(edited) -> None:  # ty
     )
 
 
-def test_study_rules_that_contradict(edited) -> None:  # type: ignore[no-untyped-def]
-    folder = edited(_another_study_rule("subjects_with_tumor_lysis_syndrome >= 3", "continue"))
-    told = [problem for problem in check_static(read_protocol(folder)) if problem.code == "contradictory-overlap"]
-    assert len(told) == 1
-    assert "only one that stops the study may hold together with one that pauses enrolment" in str(told[0].expected)
-
-
 def test_a_level_that_nothing_leads_to_names_the_version(edited) -> None:  # type: ignore[no-untyped-def]
     folder = edited(("up_to: 25 mg\n        - otherwise: continue\n      status: published",
                      "up_to: 15 mg\n        - otherwise: continue\n      status: published"))  # fmt: skip

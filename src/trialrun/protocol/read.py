@@ -55,8 +55,14 @@ class _Reader:
         return self.attempt(lambda: read_rule(text, known, self.source.location(path)))
 
     def action(self, text: str, path: Key, words: Mapping[str, Term] | None = None) -> Action | None:
-        known = self.words if words is None else words
-        return self.attempt(lambda: read_action(text, known, self.source.location(path)))
+        """An action in its place: enrolment and the study are for `study_rules`, treatment for the tables of doses."""
+        of_study, location = words is not None and words is self.study_words, self.source.location(path)
+        found = self.attempt(lambda: read_action(text, self.words if words is None else words, location))
+        if found is not None and found.acts_on_study != of_study:
+            expected = "pause enrolment, or stop the study" if of_study else "an action on one participant's treatment"
+            message = f"an action that {path[0]} cannot take"
+            self.problems.append(Problem("wrong-action", message, repr(found.text), expected, location))
+        return found
 
     def criterion(
         self,

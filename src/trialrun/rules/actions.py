@@ -29,6 +29,11 @@ class Action:
         """Whether both do the same thing, however they are worded."""
         return self._meaning() == other._meaning()
 
+    @property
+    def acts_on_study(self) -> bool:
+        """Whether it is about enrolment or the whole study, not about one participant's treatment."""
+        return self.verb in ("pause", "stop_study")
+
     def includes(self, other: Action) -> bool:
         """Whether this does what the other does and more: a study that is stopped enrols nobody."""
         return self.verb == "stop_study" and other.verb == "pause"
