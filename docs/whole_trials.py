@@ -1,6 +1,6 @@
 """Run the whole trials of docs/whole-trials.md, draw their picture and write their numbers into the page.
 
-`python docs/whole_trials.py [TRIALS]`: 2,000 trials of 27 participants take about 10 minutes on two cores.
+`python docs/whole_trials.py [TRIALS]`: 2,000 trials of 27 participants take about 2 minutes.
 """
 
 from __future__ import annotations
