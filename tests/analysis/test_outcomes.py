@@ -162,37 +162,6 @@ def test_worst_blood_counts_on_treatment(make_tables: Make, info: VersionInfo) -
     assert (c["neutropenia_low"], c["neutropenia_grade"]) == (None, None)
 
 
-@pytest.mark.parametrize(
-    ("before", "after", "emergent"),
-    [
-        ([], [(7, 200.0, 150.0)], False),  # normal throughout: no grade before could be better
-        ([], [(7, 100.0, 150.0)], None),
-        ([(0, 200.0, 150.0)], [(7, 200.0, 150.0), (14, 149.0, 150.0)], True),
-        ([(0, 100.0, 150.0)], [(7, 100.0, 150.0), (14, 76.0, 150.0)], False),  # as low as before
-        ([(0, 100.0, 150.0)], [(7, 74.0, 150.0), (14, 120.0, 150.0)], True),
-        ([(-7, 200.0, 150.0), (0, 70.0, 150.0)], [(7, 70.0, 150.0)], False),  # the last one counts
-        ([(0, 60.0, 150.0)], [(7, 200.0, 150.0)], False),
-        ([(0, 140.0, None)], [(7, 140.0, 150.0)], None),  # grade 0 or 1 before, 1 after
-        ([(0, 140.0, 150.0)], [(7, 140.0, None)], False),  # 1 before, 0 or 1 after
-        ([(0, 100.0, 150.0)], [], None),
-        ([(0, 100.0, 150.0)], [(60, 10.0, 150.0)], None),  # more than 28 days after the last dose
-    ],
-)
-def test_a_count_is_an_adverse_event_where_it_grew_worse(
-    make_tables: Make,
-    info: VersionInfo,
-    before: list[tuple[int, float, float | None]],
-    after: list[tuple[int, float, float | None]],
-    emergent: bool | None,
-) -> None:
-    findings = [
-        {"subject": "A", "day": day, "test": "platelets", "value": value, "low": low, "unit": "10*9/L"}
-        for day, value, low in (*before, *after)
-    ]
-    outcomes = derive_outcomes(make_tables(exposures=doses("A", (0, 20, 10.0)), findings=findings), info)
-    assert of(outcomes, "A")["thrombocytopenia_emergent"] is emergent
-
-
 def test_late_lysis_is_seen_by_the_step_up_windows_only(make_tables: Make, info: VersionInfo) -> None:
     # as the index case: lysis in week 6, after the dose was raised on day 35
     days = (0, 3, 7, 35, 42)
