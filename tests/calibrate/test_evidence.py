@@ -80,6 +80,14 @@ OTHER = "trialrun: 1\nstudy: other\nextends: {extends}\nwhy: a test\n"
         ("maturation", "nowhere.yaml", "", "no-file", 3),
         ("maturation", "calibration.yaml", "", "no-file", 3),  # itself
         ("proliferation", "{study}/calibration.yaml", "", "same-structure", 3),
+        ("maturation", "{study}/structures/no-tolerance/calibration.yaml", "", "extends-twice", 3),
+        (
+            "maturation}}\nshift: {{pharmacokinetics.volume: {{factor: 2, status: assumed, source: LIA}}",
+            "{study}/calibration.yaml",
+            "",
+            "other-people",
+            3,
+        ),
         (
             "maturation",
             "{study}/calibration.yaml",
@@ -92,7 +100,8 @@ OTHER = "trialrun: 1\nstudy: other\nextends: {extends}\nwhy: a test\n"
 def test_what_is_wrong_with_other_equations_is_told_with_its_line(
     tmp_path: Path, way: str, extends: str, more: str, code: str, line: int
 ) -> None:
-    (tmp_path / "population.yaml").write_text(POPULATION.format(study=STUDY, way=way), encoding="utf-8")
+    people = POPULATION.format(study=STUDY, way=way.replace("{{", "{").replace("}}", "}"))
+    (tmp_path / "population.yaml").write_text(people, encoding="utf-8")
     file = tmp_path / "calibration.yaml"
     file.write_text(OTHER.format(extends=extends.format(study=STUDY)) + more, encoding="utf-8")
     with pytest.raises(TrialrunError) as caught:

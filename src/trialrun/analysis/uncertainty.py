@@ -34,7 +34,9 @@ DRAWS = 20_000
 SEED = 20060901
 # Trials beyond the first of each set, below which what differs between sets and between trials is not held apart: from fewer the
 # spread between trials of a set is hardly known, and its mean over what could stand behind the run is that of a tail (assumed).
+# That makes trials of one set count as independent, and so it is done only where the trials have nearly as many sets.
 FEWEST_REPEATED = 10
+NEARLY_ALL = 0.8
 
 # The sums that the estimators need, one column each; all of them add up over parameter sets.
 SETS, TRIALS, SUBJECTS, TOTAL, OF_SETS, OF_TRIALS, SQUARES, SHARED, TRIAL_SIZES, SET_SIZES = range(10)
@@ -60,7 +62,7 @@ def group_trials(trial: pl.Series, parameter_set: pl.Series) -> Grouping:
 def sum_by_set(values: pl.Series, groups: Grouping) -> FloatArray:
     """The sums of each parameter set, (sets, 10), from one number a subject; a null value is not assessed.
 
-    Where hardly any set serves a second trial (`FEWEST_REPEATED`), each trial counts as a set of its own.
+    Where hardly any trial shares its set with another (`FEWEST_REPEATED`, `NEARLY_ALL`), each counts as a set of its own.
     """
     known = values.is_not_null().to_numpy()
     y = values.cast(pl.Float64).to_numpy()[known]
@@ -74,8 +76,9 @@ def sum_by_set(values: pl.Series, groups: Grouping) -> FloatArray:
     total, squares = (add(of_subject, part, there.size)[there] for part in (y, y**2))
     size = size[there]
     _, of_trial = np.unique(groups.of_trial[there], return_inverse=True)
-    sets = int(of_trial.max(initial=-1)) + 1
-    if 0 < size.size - sets < min(FEWEST_REPEATED, sets):
+    per_set = np.bincount(of_trial)
+    worth = size.size**2 / (per_set**2).sum() if size.size else 0.0
+    if 0 < size.size - per_set.size < FEWEST_REPEATED and worth >= NEARLY_ALL * size.size:
         of_trial = np.arange(size.size)  # as if each had a set of its own
     n, sums = add(of_trial, size), add(of_trial, total)
     columns = (

@@ -211,12 +211,21 @@ def _read_other_structure(file: Path, source: YamlSource) -> Calibration:
         raise TrialrunError(
             Problem("no-file", "the calibration that is extended is not there", read.extends, expected, at)
         )
+    if "extends" in (read_yaml(wanted, str(wanted)).data or {}):
+        expected = "a calibration that states its own trials and facts"
+        raise TrialrunError(
+            Problem("extends-twice", "the calibration that is extended extends another", read.extends, expected, at)
+        )
     base = read_calibration(wanted)
     population = read_population(file.parent)
     if population.model != base.population.model or population.options == base.population.options:
         found = ", ".join(f"{what} {way}" for what, way in population.options.items())
         expected = f"`options` beside it that are not those of {read.extends}, and the same model"
         raise TrialrunError(Problem("same-structure", "no other equations to calibrate", found, expected, at))
+    if _people(population) != _people(base.population):
+        message = "the population beside it has other people, who would not be those that are fitted"
+        expected = f"`options`, and nothing else that differs from the population of {read.extends}"
+        raise TrialrunError(Problem("other-people", message, population.population.id, expected, at))
 
     def changed(people: Population) -> Population:
         digest = sha256((people.content_hash + population.content_hash).encode()).hexdigest()
@@ -232,6 +241,12 @@ def _read_other_structure(file: Path, source: YamlSource) -> Calibration:
             )
     text, priors = base.text + source.text, {**base.priors, **read.priors}
     return replace(base, file=file, text=text, study=read.study, population=population, priors=priors, arms=arms)
+
+
+def _people(population: Population) -> Population:
+    """The population without what it is called, its sources and its equations."""
+    same = Population.model_construct(population=None, sources=None, options=None, content_hash="")
+    return population.model_copy(update={name: getattr(same, name) for name in same.model_fields_set})
 
 
 def _check(source: YamlSource, read: CalibrationFile, arms: list[Arm]) -> list[Problem]:

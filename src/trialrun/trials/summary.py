@@ -47,7 +47,9 @@ class Characteristic:
 
 
 def percent(share: float) -> str:
-    """A share in percent with one decimal, small ones with two digits; never as a power of ten."""
+    """A share in percent with one decimal, small ones with two digits; never as a power of ten, and never all of nearly all."""
+    if 0.9995 <= share < 1:
+        return "over 99.9 %"
     if 0 < share < 0.00001:
         return "under 0.001 %"
     return f"{100 * share:.2g} %" if 0 < share < 0.001 else f"{100 * share:.1f} %"
