@@ -93,8 +93,8 @@ def test_an_impossible_shift_is_an_error_at_its_line(
 @pytest.mark.parametrize(
     ("name", "sd", "found", "expected"),
     [
-        ("baseline.age", 1, "a in nearly all trials", "a: a smaller sd"),
-        ("baseline.male_fraction", 0.5, "in nearly all trials", "0 to 1: a smaller sd"),
+        ("baseline.age", 1, "a in 999 of 1,000 trials", "a: a smaller sd"),
+        ("baseline.male_fraction", 0.5, "in 999 of 1,000 trials", "0 to 1: a smaller sd"),
     ],
 )
 def test_more_spread_between_trials_than_can_be_is_an_error_at_its_line(

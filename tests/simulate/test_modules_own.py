@@ -15,6 +15,7 @@ from scipy.integrate import solve_ivp
 
 from trialrun.simulate.biology import Biology
 from trialrun.simulate.model.compiled import compile_model
+from trialrun.simulate.model.generate import LANES
 from trialrun.simulate.model.library import find_model
 from trialrun.simulate.model.module import Drug, Model, Module
 from trialrun.simulate.population import read_population
@@ -201,7 +202,7 @@ def test_a_module_sees_only_what_stands_above_it() -> None:
 
 
 def test_exponential_growth_is_exact_to_the_order_of_the_method() -> None:
-    states, constants, inputs = np.ones((1, 1, 16)), np.full((1, 1, 16), 0.3), np.zeros((1, 1, 16))
+    states, constants, inputs = np.ones((1, 1, LANES)), np.full((1, 1, LANES), 0.3), np.zeros((1, 1, LANES))
     kernel = compile_model(Model("mine", (GOOD,)))
     assert kernel.advance(states, kernel.prepare(constants), inputs, 10) == 0
     np.testing.assert_allclose(states, np.exp(3.0), rtol=1e-7)
@@ -227,10 +228,10 @@ def test_two_drugs_with_the_same_numbers_go_the_same_way() -> None:
 
     follow = Module("follow", "both", states={"first": "drive_a - first", "second": "drive_b - second"})
     model = Model("two drugs", (tablet("a"), tablet("b"), follow))
-    states, inputs = np.zeros((1, len(model.states), 16)), np.zeros((1, len(model.inputs), 16))
-    constants = np.stack([np.full((1, 16), 8.0), np.full((1, 16), 1.5)], axis=1)
+    states, inputs = np.zeros((1, len(model.states), LANES)), np.zeros((1, len(model.inputs), LANES))
+    constants = np.stack([np.full((1, LANES), 8.0), np.full((1, LANES), 1.5)], axis=1)
     inputs[:, model.inputs.index("dose_a")] = 3.0
-    inputs[:, model.inputs.index("dose_b")] = np.where(np.arange(16) < 8, 3.0, 0.0)
+    inputs[:, model.inputs.index("dose_b")] = np.where(np.arange(LANES) < 8, 3.0, 0.0)
     kernel = compile_model(model)
     assert kernel.advance(states, kernel.prepare(constants), inputs, 5) >= 0
     at = {name: states[0, row] for row, name in enumerate(model.states)}

@@ -55,7 +55,7 @@ class Biology:
 
     def state(self, name: str) -> FloatArray:
         """One state of every subject now, (n,), units as in layout.STATES."""
-        return np.asarray(self._states[:, self._row[name], :].reshape(-1)[: self.n])
+        return np.asarray(self._states[:, self._row[name], :].flatten()[: self.n])  # a copy, also of a single block
 
     def scale_state(self, name: str, rows: IntArray, factor: FloatArray) -> None:
         """Multiply a state of these rows (m,) at once: a hit from outside the model."""

@@ -17,6 +17,7 @@ from trialrun.vocab.problems import Location, Problem
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
+MIDDLE = 1.959964  # standard deviations: 95 % lie within
 FAR_TRIALS = 3.29  # standard deviations: one trial in a thousand lies beyond
 FAR = 4.753424  # standard deviations: one subject in a million lies beyond on each side
 Where = Callable[[str, str], Location]  # of a number's name and one of its fields
@@ -140,17 +141,19 @@ def check_between(
     distribution between subjects is cut off; `sds` are of the logarithm."""
     for name, sd in sds.items():
         number, legal = numbers[name], limits()[name]
-        reached = np.sort(number.value * np.exp(np.array([-1.0, 1.0]) * FAR_TRIALS * sd))
-        varies = number.variability
+        cuts, varies = legal, number.variability
         if varies is not None and varies.low is not None:
-            legal = replace(legal, low=varies.low, low_open=False)
+            cuts = replace(cuts, low=varies.low, low_open=False)
         if varies is not None and varies.high is not None:
-            legal = replace(legal, high=varies.high, high_open=False)
-        if not legal.hold(reached).all():
-            unit = "" if number.unit == "1" else f" {number.unit}"
-            found = f"sd {sd:g}: {reached[0]:.3g} to {reached[1]:.3g}{unit} in nearly all trials"
-            message = f"{name} differs so much between trials that some would have what cannot be"
-            yield Problem("impossible-number", message, found, f"{legal}{unit}: a smaller sd", where(name))
+            cuts = replace(cuts, high=varies.high, high_open=False)
+        for within, far, often in ((legal, FAR_TRIALS, "999 of 1,000"), (cuts, MIDDLE, "95 of 100")):
+            reached = np.sort(number.value * np.exp(np.array([-1.0, 1.0]) * far * sd))
+            if not within.hold(reached).all():
+                unit = "" if number.unit == "1" else f" {number.unit}"
+                found = f"sd {sd:g}: {reached[0]:.3g} to {reached[1]:.3g}{unit} in {often} trials"
+                message = f"{name} differs so much between trials that some would have what cannot be"
+                yield Problem("impossible-number", message, found, f"{within}{unit}: a smaller sd", where(name))
+                break
 
 
 def check_bounds(enrolled: Mapping[str, Bound], where: Where) -> Iterator[Problem]:

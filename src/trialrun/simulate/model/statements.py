@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 
-LANES = 16  # subjects in a block
+LANES = 64  # subjects in a block; one word of bits, and loops long enough that calls and ends cost little
 NODES = ("0", "1", "2")
 
 
