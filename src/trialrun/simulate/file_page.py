@@ -132,8 +132,8 @@ _FIELDS: Mapping[type[BaseModel], tuple[str, str, Mapping[str, str]]] = {
         "Each virtual trial multiplies the number by exp(sd x normal), one draw a trial. "
         "An extension may add or replace entries. Without an ensemble (`--one-set`) `simulate` and `compare` leave it out.",
         {
-            "sd": "standard deviation of the logarithm, above 0; in 999 of 1,000 trials the number is possible, in 95 of 100 within "
-            "its cuts",
+            "sd": "standard deviation of the logarithm, above 0; in 999 of 1,000 trials the number is possible, in 95 of 100 "
+            "within its cuts",
             "status": "as of a number",
             "source": "as of a number",
             "note": "as of a number",
