@@ -94,7 +94,7 @@ TUMOUR = Module(
     },
     terms={"room": "1 - 0.001 * (sens + res)", "killed": "kill * eff * sens", "cleared": "clear * dying"},
 )
-GRID = (1 / 6, *(5 / 24,) * 4)
+GRID = (1 / 12, 1 / 6, *(1 / 4,) * 3)
 MODEL = Model("reference problem", (PHARMACOKINETICS, MARROW, EFFECTOR, TUMOUR), grid=GRID)
 
 
