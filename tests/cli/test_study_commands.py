@@ -103,6 +103,18 @@ def test_plan_in_each_form() -> None:
     assert RUN.invoke(app, ["plan", STUDY, "--cycles", "0"]).exit_code == 2
 
 
+@pytest.mark.parametrize("study", ["lenalidomide-cll", "venetoclax-rampup"])
+def test_the_names_of_visits_are_whole_on_80_columns(study: str) -> None:
+    folder = Path(STUDY).parent / study
+    told = RUN.invoke(app, ["plan", str(folder), "--cycles", "2"], env={"COLUMNS": "80"}).output
+    schedule = told.split("Planned doses")[0]
+    assert "…" not in schedule
+    rows = csv.DictReader(StringIO(RUN.invoke(app, ["plan", str(folder), "--cycles", "2", "--format", "csv"]).stdout))
+    names = {row["visit"].replace("_", " ") for row in rows}
+    assert len(names) > 5
+    assert all(f" {name} " in schedule for name in names)
+
+
 @pytest.mark.parametrize("command", ["check", "show", "diff", "plan"])
 def test_help_teaches_with_an_example(command: str) -> None:
     result = RUN.invoke(app, [command, "--help"])

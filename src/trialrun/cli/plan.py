@@ -66,7 +66,7 @@ def _print_text(plan: Plan, cycles: int) -> None:
     activities = plan.version.activities
     console.print(Text(f"{plan.drug}, version {plan.version.name}: schedule of activities", style="bold"))
     legend = {name: chr(ord("A") + number) if number < 26 else str(number) for number, name in enumerate(activities)}
-    table = Table("Visit", "Cycle", box=box.SIMPLE_HEAD)
+    table = Table("Visit", "Cycle", box=box.SIMPLE_HEAD, padding=0)  # names of visits need the room, also of 80 columns
     for heading in ("Day", "Window"):
         table.add_column(heading, justify="right", no_wrap=True)
     for letter in (*legend.values(), "Dose"):
