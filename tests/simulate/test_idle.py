@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from trialrun.plan.calendar import plan_version
+from trialrun.protocol import read_protocol
 from trialrun.simulate import measure
+from trialrun.simulate.domain import find_notices
 from trialrun.simulate.idle import find_idle_shifts
 from trialrun.simulate.limits import limits
 from trialrun.simulate.measure import TRAITS_SEEN
@@ -56,6 +59,15 @@ def test_every_number_of_the_shipped_people_is_used_but_that_of_the_other_struct
     ]
     people = write(tmp_path, "lenalidomide-cll", *(f"{section}.{name}: {{factor: 0.999}}" for name in legal))
     assert set(find_idle_shifts(people)) <= {"pharmacokinetics.renal_power"}
+
+
+def test_a_model_without_inflammation_says_that_it_has_no_flare() -> None:
+    for study, told in (("venetoclax-rampup", True), ("lenalidomide-25mg", False)):
+        file = STUDIES / study / "population.yaml"
+        protocol = read_protocol(STUDIES / study)
+        (version,) = protocol.versions.values()
+        notices = find_notices(read_population(file), file, [(protocol, plan_version(version))], None, None)
+        assert any("tumour flare never happens" in notice for notice in notices) is told
 
 
 def test_what_is_measured_names_every_trait_that_it_rests_on() -> None:

@@ -14,7 +14,7 @@ from trialrun.simulate.biology import CO_TREATMENTS
 from trialrun.simulate.ensemble import SHIFT, SPREAD, Ensemble, compare_structure, states_spread
 from trialrun.simulate.extrapolation import DRAWN, compare_people, compare_treatments
 from trialrun.simulate.fitted import find_fitted
-from trialrun.simulate.idle import find_idle_shifts
+from trialrun.simulate.idle import find_idle_shifts, inflames
 from trialrun.simulate.lineage import read_source
 from trialrun.simulate.population import Population, read_population
 from trialrun.simulate.subjects import draw_subjects
@@ -115,6 +115,9 @@ def find_notices(
     idle = find_idle_shifts(population)
     if idle:
         found[f"{file} shifts what model {population.model} does not use, without effect: {', '.join(idle)}."] = None
+    if not inflames(population):
+        said = "tumour flare never happens in it, and a rate of 0 is no prediction"
+        found[f"Nothing drives inflammation in model {population.model}: {said}."] = None
     for protocol, plan in arms:
         treatments = tuple(item.name for item in plan.version.concomitant)
         doses = tuple(float(level) for level in plan.levels)

@@ -23,7 +23,7 @@ def find_idle_shifts(population: Population) -> tuple[str, ...]:
     here = population.population.id
     own = [name for name, shifts in population.shift.items() if any(step.of == here for step in shifts.steps)]
     shifted = [name for name in own if name.split(".", 1)[0] not in HAPPENING]
-    found = [name for name in own if name.startswith("flare.") and not _inflames(population)]
+    found = [name for name in own if name.startswith("flare.") and not inflames(population)]
     if not shifted:
         return tuple(found)
     index = np.arange(DRAWN)
@@ -44,7 +44,7 @@ def _changes_nothing(population: Population, usual: VirtualSubjects, name: str, 
         return False
 
 
-def _inflames(population: Population) -> bool:
+def inflames(population: Population) -> bool:
     """Whether anything in the equations drives inflammation, without which there is no flare."""
     return find_model(population.model, population.options).equations.get("inflammation", "0").strip() != "0"
 
