@@ -24,7 +24,7 @@ from trialrun.rehearse.plan import name_program
 from trialrun.rehearse.run import cut_evenly, make_chunk, simulate_chunk
 from trialrun.simulate.ensemble import assign_sets, read_ensemble
 from trialrun.vocab.problems import TrialrunError
-from trialrun.workers import pack
+from trialrun.workers import AHEAD, pack
 
 
 def _same(found: dict[str, bytes], expected: dict[str, bytes]) -> None:
@@ -103,8 +103,9 @@ def _rehearse_with_a_loss(
     assert (seen / "killed").exists()
     made = Counter(file.name.rsplit("-", 2)[0] for file in seen.iterdir() if file.name != "killed")
     assert made.keys() == {f"{arm}-{first}" for arm in (0, 1) for first in range(0, 70, 16)}
-    # what the lost worker was at is made again, and where the pool is lost with it what the other one was at
-    assert 1 <= sum(made.values()) - 10 <= (1 if where.dask else 2)
+    # what the lost worker was at is made again: on Dask with what it had made and nobody had fetched, of the calls given out ahead;
+    # here the pool is lost with it, and so what the other one was at
+    assert 1 <= sum(made.values()) - 10 <= (AHEAD if where.dask else 2)
     _same(files_of(tmp_path / "run"), whole)
 
 

@@ -25,6 +25,10 @@ population: {{id: other, title: Other people, describes: As there but different.
 sources: {{mine: "a source of my own"}}
 """
 KNOWN = "status: assumed, source: mine"
+OF_VENETOCLAX = [
+    "Nothing drives inflammation in model venetoclax-cll: tumour flare never happens in it, and a rate of 0 is no prediction.",
+    "Not in the model, taken without effect: iv_fluids.",
+]
 
 
 def notices(file: Path, protocol: Protocol, version: str | None = None, ensemble: Path | None = None) -> list[str]:
@@ -50,16 +54,16 @@ def said(tmp_path: Path):  # type: ignore[no-untyped-def]
 @pytest.mark.parametrize("study", sorted(path.parent.name for path in STUDIES.glob("*/population.yaml")))
 def test_nothing_is_said_of_a_study_that_ships_on_its_own_people(study: str) -> None:
     protocol = read_protocol(STUDIES / study)
-    fluids = ["Not in the model, taken without effect: iv_fluids."] if study == "venetoclax-rampup" else []
+    known = OF_VENETOCLAX if study == "venetoclax-rampup" else []
     for name in protocol.versions:
-        assert notices(STUDIES / study / "population.yaml", protocol, name) == fluids
+        assert notices(STUDIES / study / "population.yaml", protocol, name) == known
 
 
 @pytest.mark.parametrize("study", ["lenalidomide-25mg", "venetoclax-rampup"])
 def test_nothing_is_said_of_the_same_people_in_another_file(said, study: str) -> None:  # type: ignore[no-untyped-def]
-    fluids = ["Not in the model, taken without effect: iv_fluids."] if study == "venetoclax-rampup" else []
-    assert said(study, "") == fluids
-    assert said(study, f"shift: {{baseline.age: {{add: 1, {KNOWN}}}}}\n") == fluids
+    known = OF_VENETOCLAX if study == "venetoclax-rampup" else []
+    assert said(study, "") == known
+    assert said(study, f"shift: {{baseline.age: {{add: 1, {KNOWN}}}}}\n") == known
 
 
 @pytest.mark.parametrize(
