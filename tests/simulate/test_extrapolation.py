@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from trialrun.analysis.prediction_text import MISFIT, OTHER
 from trialrun.plan.calendar import plan_version
 from trialrun.protocol import read_protocol
 from trialrun.protocol.version import Protocol
@@ -239,3 +240,19 @@ def test_realised_people_are_those_who_are_simulated() -> None:
     assert people.values["urate"] == pytest.approx(1000 * subjects.traits["urate"])
     assert np.array_equal(people.true["male"], subjects.male)
     assert list(people.refused) == sorted(people.refused, key=lambda name: -people.refused[name])
+
+
+def test_sets_that_do_not_fit_are_not_said_to_fit() -> None:
+    """The words by which a result is told apart stand in the notices: sets of other equations, and sets that miss facts."""
+    study = STUDIES / "lenalidomide-cll"
+    maturation = study / "structures" / "maturation" / "population.yaml"
+    protocol = read_protocol(study)
+    shipped, own = study / "ensemble.parquet", maturation.parent / "ensemble.parquet"
+    told = {
+        (file, sets): notices(file, protocol, "amendment-1", sets)
+        for file, sets in ((study / "population.yaml", shipped), (maturation, shipped), (maturation, own))
+    }
+    assert told[study / "population.yaml", shipped] == []
+    assert [OTHER in notice for notice in told[maturation, shipped]] == [True]
+    assert [MISFIT in notice for notice in told[maturation, own]] == [True]
+    assert "amended neutropenia 3-4 (18/25)" in told[maturation, own][0]

@@ -59,13 +59,9 @@ class TrialStudy:
     def notices(self) -> list[str]:
         """What must be said beside every result: what is wrong with the protocol, and what lies outside of the model."""
         arms = [(self.protocol, plan_version(self.protocol.version(name))) for name in self.versions]
-        return [*describe_errors(arms), *self._notices_of_people()]
-
-    def _notices_of_people(self) -> list[str]:
-        """Where the trial lies outside of what its virtual subjects were fitted to."""
-        arms = [(self.protocol, plan_version(self.protocol.version(name))) for name in self.versions]
         found = find_notices(self.population, self.population_file, arms, self.ensemble, self.ensemble_file)
-        return [*found, *describe_ineligible(self.population, [plan for _, plan in arms])]
+        ineligible = describe_ineligible(self.population, [plan for _, plan in arms])
+        return [*describe_errors(arms), *found, *ineligible]
 
 
 def read_trial_study(
