@@ -10,7 +10,6 @@ from pathlib import Path
 
 STUDIES = Path(__file__).parents[2] / "studies"
 DAY = date(2026, 1, 1)
-KILL = "TRIALRUN_TEST_KILL"  # names a folder: the first process that makes a chunk there is killed
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
@@ -45,12 +44,12 @@ def always_die(number: int, dies: int) -> int:
 
 
 def make_chunk_or_die(
-    packed: bytes, arm: int, first: int, n: int, keep_record: bool
+    folder: str, packed: bytes, arm: int, first: int, n: int, keep_record: bool
 ) -> tuple[int, int, int, dict[str, bytes]]:
-    """A chunk; the worker that first makes the one from subject 32 on is killed when it has half done it."""
+    """A chunk; the worker that first makes the one from subject 32 on is killed when it has half done it. `folder` tells
+    who made what."""
     from trialrun.rehearse.run import make_chunk  # other processes that read this module need not load it
 
-    folder = os.environ[KILL]
     (Path(folder) / f"{arm}-{first}-{os.getpid()}-{time.monotonic_ns()}").touch()
     made = make_chunk(packed, arm, first, n, keep_record)
     if first == 32 and _is_first(folder, "killed"):

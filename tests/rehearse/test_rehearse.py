@@ -11,17 +11,20 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
-from rehearse.tasks import DAY, KILL, STUDIES, files_of, make_chunk_or_die
+from rehearse.tasks import DAY, STUDIES, files_of, make_chunk_or_die
 from trialrun.analysis.outcomes import TESTS, derive_outcomes
 from trialrun.rehearse import Request, Where, read_rehearsal, rehearse
 from trialrun.rehearse import run as rehearse_run
 from trialrun.rehearse.plan import name_program
-from trialrun.rehearse.run import cut_evenly, make_chunk, simulate_chunk
+from trialrun.rehearse.run import cut_evenly, make_chunk, simulate_chunk, simulate_lean
+from trialrun.rehearse.subjects import conduct_lean
 from trialrun.simulate.ensemble import assign_sets, read_ensemble
 from trialrun.vocab.problems import TrialrunError
 from trialrun.workers import AHEAD, pack
@@ -97,8 +100,7 @@ def _rehearse_with_a_loss(
 ) -> None:
     seen = tmp_path / "seen"
     seen.mkdir()
-    monkeypatch.setenv(KILL, str(seen))
-    monkeypatch.setattr(rehearse_run, "make_chunk", make_chunk_or_die)
+    monkeypatch.setattr(rehearse_run, "make_chunk", partial(make_chunk_or_die, str(seen)))
     rehearse(request_of, tmp_path / "run", DAY, chunk=16, where=where)
     assert (seen / "killed").exists()
     made = Counter(file.name.rsplit("-", 2)[0] for file in seen.iterdir() if file.name != "killed")
@@ -233,18 +235,17 @@ def test_chunks_keep_all_workers_busy() -> None:
 def test_outcomes_do_not_depend_on_how_many_are_derived_together(
     request_of: Request, whole: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rehearse_run, "AT_ONCE", 9)
-    for keep in (True, False):
-        rehearse(request_of, tmp_path / str(keep), DAY, keep_record=keep)
-        for version in ("original", "amendment-1"):
-            name = f"{version}/outcomes.parquet"
-            assert (tmp_path / str(keep) / name).read_bytes() == whole[name], (name, keep)
+    monkeypatch.setattr(rehearse_run, "conduct_lean", partial(conduct_lean, at_once=9))
+    rehearse(request_of, tmp_path / "out", DAY, keep_record=False)
+    for version in ("original", "amendment-1"):
+        name = f"{version}/outcomes.parquet"
+        assert (tmp_path / "out" / name).read_bytes() == whole[name], name
 
 
 @pytest.mark.parametrize("study", ["lenalidomide-cll", "venetoclax-rampup"])
 def test_outcomes_are_derived_from_the_same_lines_as_the_record_has(study: str) -> None:
     plan = read_rehearsal(Request(((str(STUDIES / study), None),), None, 40, 1, 2, 3, None))
-    record, lean = (simulate_chunk(plan, 0, 0, 40, keep) for keep in (True, False))
+    record, (lean,) = simulate_chunk(plan, 0, 0, 40), simulate_lean(plan, 0, 0, 40)
     for name in ("subjects", "visits", "exposures", "adverse_events", "dispositions"):
         assert lean[name].equals(record[name]), name
     findings = lean["findings"].with_columns(pl.col("subject").cast(pl.String))
@@ -253,6 +254,12 @@ def test_outcomes_are_derived_from_the_same_lines_as_the_record_has(study: str) 
     assert findings.height < record["findings"].height
     assert lean["concomitant"].height == 0 < record["concomitant"].height
     assert derive_outcomes(lean, plan.info(0)).equals(derive_outcomes(record, plan.info(0)))
+    who = np.arange(40), record["subjects"]["subject"], plan.numbers(np.arange(40))[0]
+    parts = list(conduct_lean(plan.population, plan.plan(0), plan.cycles, plan.seed, *who, at_once=17))
+    assert [part["subjects"].height for part in parts] == [17, 17, 6]
+    for name in ("subjects", "visits", "findings", "exposures", "adverse_events", "dispositions"):
+        together = pl.concat([part[name].with_columns(pl.col("subject").cast(pl.String)) for part in parts])
+        assert together.equals(lean[name].with_columns(pl.col("subject").cast(pl.String))), name
 
 
 def test_a_worker_with_another_program_is_refused(request_of: Request) -> None:

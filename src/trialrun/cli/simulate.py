@@ -71,7 +71,7 @@ Chunk = Annotated[
     typer.Option(
         "--chunk",
         min=1,
-        help="Subjects simulated at once, else 2048, or 8192 with --keep outcomes, at most; no result depends on it.",
+        help="Subjects simulated at once, else 2048, or 12288 with --keep outcomes, at most; no result depends on it.",
     ),
 ]
 Out = Annotated[Path, typer.Option("--out", help="Folder for the record (Parquet), the outcomes and the summary.")]

@@ -60,6 +60,13 @@ class Decisions:
     row: IntArray
     hold_row: IntArray
 
+    def some(self, which: IntArray) -> Decisions:
+        """Those for the subjects at these places."""
+        return Decisions(
+            *(self.day, self.plan, self.rows[which], self.act[which], self.level_dose[which], self.dose[which]),
+            *(self.table[which], self.row[which], self.hold_row[which]),
+        )
+
 
 DISCONTINUATION, MODIFICATION, STEP = 0, 1, 2
 BELOW_LOWEST = -3  # the row number of a stop because there is no lower level

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -38,8 +38,7 @@ class _Stops(list[Decisions]):
         """Add what was decided on a day."""
         stops = np.flatnonzero(decisions.act == Act.STOP)
         if stops.size:
-            columns = ("rows", "act", "level_dose", "dose", "table", "row", "hold_row")
-            super().append(replace(decisions, **{name: getattr(decisions, name)[stops] for name in columns}))
+            super().append(decisions.some(stops))
 
 
 class _Nothing(list[tuple[int, str, IntArray, BoolArray]]):
@@ -65,18 +64,42 @@ def derive_read_tables(
     return tables
 
 
-def cut_tables(tables: Mapping[str, pl.DataFrame], subjects: int) -> Iterator[dict[str, pl.DataFrame]]:
-    """Tables of so many subjects at once, in the order of the subjects table; their lines must be in that order as well.
-    Nothing is copied."""
-    people = tables["subjects"]["subject"]
-    kind = pl.Enum(people)
-    place = {name: table["subject"].cast(kind).to_physical() for name, table in tables.items() if "subject" in table}
-    for first in range(0, people.len(), subjects):
-        part = dict(tables)
-        for name, at in place.items():
-            begin, end = (int(at.search_sorted(number, side="left")) for number in (first, first + subjects))
-            part[name] = tables[name].slice(begin, end - begin)
-        yield part
+def cut_log(log: Log, first: int, n: int) -> Log:
+    """What a log says of subjects `first` to `first + n - 1`, who are then counted from 0."""
+
+    def some(rows: IntArray) -> IntArray:
+        return np.flatnonzero((rows >= first) & (rows < first + n))
+
+    def observed(item: Observed) -> Observed:
+        findings = []
+        for found in item.findings:
+            at = some(found.rows)
+            findings.append(
+                Findings(found.test, found.rows[at] - first, found.values[at], found.low[at], found.high[at])
+            )
+        exposures = []
+        for taken in item.exposures:
+            at = some(taken.rows)
+            exposures.append(replace(taken, rows=taken.rows[at] - first, dose=taken.dose[at]))
+        here = [(told, (told.rows >= first) & (told.rows < first + n)) for told in item.events]
+        events = [replace(part, rows=part.rows - first) for told, which in here for part in told.some(which)]
+        ended = []
+        for end in item.ended:
+            at = some(end.rows)
+            ended.append(replace(end, rows=end.rows[at] - first, day=end.day[at]))
+        return Observed(tuple(findings), tuple(events), tuple(exposures), tuple(ended))
+
+    def decisions(made: Decisions) -> Decisions:
+        part = made.some(some(made.rows))
+        return replace(part, rows=part.rows - first)
+
+    return Log(
+        observed=[(day, observed(item)) for day, item in log.observed],
+        decided=[decisions(made) for made in log.decided],
+        visits=[(day, name, rows[some(rows)] - first) for day, name, rows in log.visits],
+        deviations=[(day, rows[some(rows)] - first) for day, rows in log.deviations],
+        held=[(day, rows[some(rows)] - first) for day, rows in log.held],
+    )
 
 
 def _findings(log: Log, names: pl.Series, start: date) -> pl.DataFrame:

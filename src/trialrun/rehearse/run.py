@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from datetime import date
 from functools import partial
@@ -19,15 +19,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from trialrun.analysis.outcomes import derive_outcomes
 from trialrun.analysis.run import VersionInfo, read_run
 from trialrun.record.tables import TABLES
 from trialrun.rehearse.describe import write_description
-from trialrun.rehearse.lean import cut_tables
 from trialrun.rehearse.parts import PARTS, Parts, cannot_write, open_parts, refuse_another, write_table
 from trialrun.rehearse.plan import Rehearsal, Request, name_program, read_rehearsal
-from trialrun.rehearse.subjects import conduct_subjects
+from trialrun.rehearse.subjects import conduct_lean, conduct_subjects
+from trialrun.simulate.subjects import Numbers
 from trialrun.vocab.problems import Location, Problem, TrialrunError
 from trialrun.workers import Where, pack, unpack, work_off
 
@@ -35,8 +36,7 @@ if TYPE_CHECKING:
     from trialrun.analysis.rows import Row
 
 CHUNK = 2048  # subjects simulated at once, at most, where their record is kept: it must fit the memory
-LEAN_CHUNK = 8192  # where it is not; each day is a step of the whole chunk, so a larger one costs less a subject
-AT_ONCE = 4096  # subjects whose outcomes are derived together: most of the memory is taken then
+LEAN_CHUNK = 12288  # where it is not; each day is a step of the whole chunk, so a larger one costs less a subject
 SMALL = 256  # below it most of a chunk's time is the same for one subject as for all
 
 
@@ -121,18 +121,22 @@ def make_chunk(
     if asked != name_program():
         message = "a worker has another program, so its results would be others"
         raise TrialrunError(Problem("another-program", message, _say(name_program()), _say(asked)))
-    tables = simulate_chunk(rehearsal, arm, first, n, keep_record)
-    if first:
-        tables["approvals"] = tables["approvals"].clear()  # the site activates the version once
     index = np.arange(first, first + n)
     _, sets = rehearsal.numbers(index)
     info = rehearsal.info(arm)
-    outcomes = pl.concat([derive_outcomes(part, info) for part in cut_tables(tables, AT_ONCE)]).with_columns(
+    if keep_record:
+        tables = simulate_chunk(rehearsal, arm, first, n)
+        if first:
+            tables["approvals"] = tables["approvals"].clear()  # the site activates the version once
+        found = derive_outcomes(tables, info)
+    else:
+        tables = {}
+        found = pl.concat([derive_outcomes(part, info) for part in simulate_lean(rehearsal, arm, first, n)])
+    outcomes = found.with_columns(
         pl.Series("trial", rehearsal.trial_of(index), dtype=pl.Int64),
         pl.Series("set", [None] * n if sets is None else sets, dtype=pl.Int64),
     )
-    kept = {**tables, "outcomes": outcomes} if keep_record else {"outcomes": outcomes}
-    return arm, first, n, {name: write_table(table) for name, table in kept.items()}
+    return arm, first, n, {name: write_table(table) for name, table in {**tables, "outcomes": outcomes}.items()}
 
 
 def _unpack(packed: bytes) -> tuple[Rehearsal, Mapping[str, str]]:
@@ -144,20 +148,26 @@ def _say(program: Mapping[str, str]) -> str:
     return " ".join(f"{name} {said}" for name, said in program.items())
 
 
-def simulate_chunk(
-    rehearsal: Rehearsal, arm: int, first: int, n: int, keep_record: bool = True
-) -> dict[str, pl.DataFrame]:
-    """The record of subjects `first` to `first + n - 1` (counted over all trials) under one arm, or without `keep_record` the
-    part of it that outcomes are derived from."""
+def simulate_chunk(rehearsal: Rehearsal, arm: int, first: int, n: int) -> dict[str, pl.DataFrame]:
+    """The record of subjects `first` to `first + n - 1` (counted over all trials) under one arm."""
+    who = _who(rehearsal, first, n)
+    return conduct_subjects(rehearsal.population, rehearsal.plan(arm), rehearsal.cycles, rehearsal.seed, *who)
+
+
+def simulate_lean(rehearsal: Rehearsal, arm: int, first: int, n: int) -> Iterator[dict[str, pl.DataFrame]]:
+    """As `simulate_chunk`, but only what outcomes are derived from, of some thousand subjects after the other."""
+    who = _who(rehearsal, first, n)
+    return conduct_lean(rehearsal.population, rehearsal.plan(arm), rehearsal.cycles, rehearsal.seed, *who)
+
+
+def _who(rehearsal: Rehearsal, first: int, n: int) -> tuple[NDArray[np.int64], pl.Series, Numbers | None]:
+    """Global indices (n,), names and numbers of these subjects."""
     index = np.arange(first, first + n)
     number = index % rehearsal.subjects + 1
     trial = rehearsal.trial_of(index)
     called = [f"T{t:04d}-{s:06d}" for t, s in zip(trial.tolist(), number.tolist(), strict=True)]
-    names = pl.Series("subject", called, dtype=pl.String)
     numbers, _ = rehearsal.numbers(index)
-    return conduct_subjects(
-        rehearsal.population, rehearsal.plan(arm), rehearsal.cycles, rehearsal.seed, index, names, numbers, keep_record
-    )
+    return index, pl.Series("subject", called, dtype=pl.String), numbers
 
 
 def _is_finished(out: Path, infos: Sequence[VersionInfo], about: Mapping[str, str]) -> bool:
