@@ -18,10 +18,11 @@ Given = Mapping[str, float | FloatArray]
 
 def _texts(module: Module) -> Iterator[str]:
     kinds = (module.daily, module.jumps, module.signals, module.terms, module.states, module.restart, module.balances)
+    kinds = (*kinds, module.decay, module.lost)
     for kind in kinds:
         yield from kind.values()
     if module.drug:
-        yield from (*module.drug.fast.values(), module.drug.rising)
+        yield from module.drug.fast.values()
 
 
 def wanted(modules: tuple[Module, ...]) -> tuple[str, ...]:

@@ -108,9 +108,8 @@ _STATES = (
     "creatinine",
     "filtration",
 )
-# Below these a relative error means nothing: a tenth of the inflammation of a flare of grade 1; cm2 of nodes; a tenth of the limit
-# of neutropenia of grade 4 (counts that rise threefold a day from nearly none have relative errors up to 1.3e-4).
-FLOORS = {"inflammation": 0.02, "node_spd": 0.1, "neutrophils": 0.05}
+# Below these a relative error means nothing: a tenth of the inflammation of a flare of grade 1; cm2 of nodes.
+FLOORS = {"inflammation": 0.02, "node_spd": 0.1}
 
 
 def seen_by_rules(subjects: VirtualSubjects, states: FloatArray) -> Values:

@@ -30,8 +30,8 @@ N_INPUTS = len(INPUTS)
 ROW = {name: i for i, name in enumerate(STATES)}
 KERNEL = compile_model(MODEL)
 # Below these a relative error means nothing: ng/mL at the effect site, inflammation of which a flare of grade 1 has
-# about 0.2, and 10^7 leukaemic cells of the usual 10^12.
-FLOOR = {"potassium_stored": 0.1, "effect": 1e-2, "inflammation": 1e-3, "blood": 1e-2, "tissue": 1e-2, "marrow": 1e-2}
+# about 0.2, potassium that is 0.03 mmol/L once back outside cells, and 10^7 leukaemic cells of the usual 10^12.
+FLOOR = {"potassium_stored": 0.5, "effect": 1e-2, "inflammation": 1e-3, "blood": 1e-2, "tissue": 1e-2, "marrow": 1e-2}
 
 
 def in_blocks(columns: FloatArray) -> FloatArray:
@@ -100,6 +100,8 @@ def test_50_subjects_agree_with_the_recorded_solution_of_scipy(version: str) -> 
     assert error.max() < 1e-4, error.max(axis=(0, 1))
 
 
+# Phosphate is solved with its fast fall taken out, and what is excreted is added up without: two rules of order 4.
+PHOSPHATE_GAP = 1e-5
 SEEN_FLOOR = {"inflammation": 0.02, "node_spd": 0.1}  # a tenth of what makes a flare of grade 1; cm2
 
 
@@ -181,7 +183,7 @@ def test_the_untreated_clone_follows_its_net_growth(some: VirtualSubjects) -> No
 
 
 def test_cells_drug_and_ions_balance(some: VirtualSubjects) -> None:
-    """To 1e-6 of what has gone through, over 40 days at 25 mg with everything given."""
+    """To 1e-6 of what has gone through (phosphate to 1e-5), over 40 days at 25 mg with everything given."""
     inputs = [day(25.0, allopurinol=1.0, hydration=1.0, rasburicase=float(d == 6)) for d in range(40)]
     constants = some.constants.copy()
     constants[CONSTANTS.index("precipitation_limit")] = 2.5  # so that calcium phosphate precipitates at all
@@ -203,7 +205,7 @@ def test_cells_drug_and_ions_balance(some: VirtualSubjects) -> None:
     phosphate_out = end[ROW["phosphate_excreted"]] + end[ROW["precipitated"]] * c["phosphate_volume"]
     assert (end[ROW["precipitated"]] > 0).any()
     gap = change("phosphate") * c["phosphate_volume"] - (phosphate_in - phosphate_out)
-    assert (np.abs(gap) < 1e-6 * phosphate_in).all()
+    assert (np.abs(gap) < PHOSPHATE_GAP * phosphate_in).all()
 
     potassium_in = c["potassium_intake"] * 40 + c["potassium_yield"] * end[ROW["cells_lysed"]]
     gap = change("potassium") * c["potassium_volume"] + change("potassium_stored")

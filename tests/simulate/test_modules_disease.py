@@ -11,7 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from alone import Alone, alone
 
-from trialrun.simulate.model.leukemia import CROWDING, HEMOGLOBIN, TRAFFICKING, chain
+from trialrun.simulate.model.leukemia import CROWDING, HEMOGLOBIN, LYSIS, TRAFFICKING, chain
 from trialrun.simulate.model.module import Module
 from trialrun.simulate.population import Population
 from trialrun.simulate.subjects import VirtualSubjects, draw_subjects
@@ -19,6 +19,7 @@ from trialrun.vocab.problems import TrialrunError
 
 QUIET = {"inflammation": 0.0, "effector_2": 0.0, "homing_signal": 0.0}
 CELLS = ("blood", "tissue", "marrow")
+CELLS_AND_LYSIS = (TRAFFICKING, LYSIS)
 
 
 @pytest.fixture(scope="module")
@@ -38,13 +39,13 @@ def total(module: Alone) -> np.ndarray:
 
 
 def test_without_drug_birth_and_death_no_cell_moves_on_balance(some: VirtualSubjects) -> None:
-    module = alone(some, TRAFFICKING, above=QUIET, numbers=still(some))
+    module = alone(some, *CELLS_AND_LYSIS, above=QUIET, numbers=still(some))
     before = module.everything()
     np.testing.assert_allclose(module.live(365).everything(), before, rtol=1e-10, atol=1e-10)
 
 
 def test_without_drug_the_clone_grows_by_what_is_born_less_what_dies(some: VirtualSubjects) -> None:
-    module = alone(some, TRAFFICKING, above=QUIET)
+    module = alone(some, *CELLS_AND_LYSIS, above=QUIET)
     p, first = module.numbers, total(module)
     growth = p["birth_rate"] - p["death_rate_tissue"]
     born = growth * (module["tissue"] + module["marrow"] * (1 - module["marrow"] / p["marrow_capacity"]))
@@ -63,7 +64,7 @@ def test_without_drug_the_clone_grows_by_what_is_born_less_what_dies(some: Virtu
 @pytest.mark.parametrize("effect", [QUIET, {"inflammation": 2.0, "effector_2": 0.4, "homing_signal": 0.7}])
 def test_cells_balance(some: VirtualSubjects, effect: dict[str, float]) -> None:
     """What is there = what was + born - lysed, over 60 days; dying cells are still there."""
-    module = alone(some, TRAFFICKING, above=effect)
+    module = alone(some, *CELLS_AND_LYSIS, above=effect)
     first = total(module)
     module.live(60)
     gap = total(module) + module["dying"] - first - (module["cells_born"] - module["cells_lysed"])
@@ -73,7 +74,7 @@ def test_cells_balance(some: VirtualSubjects, effect: dict[str, float]) -> None:
 
 def test_homing_moves_cells_from_blood_and_kills_none(some: VirtualSubjects) -> None:
     ends = [
-        alone(some, TRAFFICKING, above={**QUIET, "homing_signal": signal}, numbers=still(some)).live(21)
+        alone(some, *CELLS_AND_LYSIS, above={**QUIET, "homing_signal": signal}, numbers=still(some)).live(21)
         for signal in (0.0, 0.25, 0.5, 1.0)
     ]
     blood = np.array([end["blood"] for end in ends])
@@ -88,7 +89,7 @@ def test_homing_moves_cells_from_blood_and_kills_none(some: VirtualSubjects) -> 
 def test_more_effect_kills_more(some: VirtualSubjects, what: str) -> None:
     sensitive = {"effector_kill": np.maximum(some.traits["effector_kill"], 1e-4)}  # some do not respond to effectors
     ends = [
-        alone(some, TRAFFICKING, above={**QUIET, what: size}, numbers=sensitive).live(14)
+        alone(some, *CELLS_AND_LYSIS, above={**QUIET, what: size}, numbers=sensitive).live(14)
         for size in (0.0, 0.1, 0.5, 1.0, 3.0)
     ]
     assert (np.diff([end["cells_lysed"] for end in ends], axis=0) > 0).all()
@@ -99,7 +100,7 @@ def test_more_effect_kills_more(some: VirtualSubjects, what: str) -> None:
 def test_a_nonresponder_is_not_killed_by_effectors(some: VirtualSubjects) -> None:
     deaf = some.traits["effector_kill"] == 0.0
     assert deaf.any()
-    lysed = alone(some, TRAFFICKING, above={**QUIET, "effector_2": 1.0}).live(60)["cells_lysed"]
+    lysed = alone(some, *CELLS_AND_LYSIS, above={**QUIET, "effector_2": 1.0}).live(60)["cells_lysed"]
     assert (lysed[deaf] == 0.0).all()
     assert (lysed[~deaf] > 0.0).all()
 
@@ -107,12 +108,12 @@ def test_a_nonresponder_is_not_killed_by_effectors(some: VirtualSubjects) -> Non
 def test_no_cells_stay_no_cells(some: VirtualSubjects) -> None:
     none = dict.fromkeys(CELLS, 0.0)
     effect = {"inflammation": 3.0, "effector_2": 1.0, "homing_signal": 1.0}
-    assert (alone(some, TRAFFICKING, above=effect, start=none).live(60).everything() == 0.0).all()
+    assert (alone(some, *CELLS_AND_LYSIS, above=effect, start=none).live(60).everything() == 0.0).all()
 
 
 def test_overwhelming_kill_lyses_everything_that_was_there(some: VirtualSubjects) -> None:
     module = alone(
-        some, TRAFFICKING, above={**QUIET, "inflammation": 30.0}, numbers=still(some) | {"inflammation_kill": 0.5}
+        some, *CELLS_AND_LYSIS, above={**QUIET, "inflammation": 30.0}, numbers=still(some) | {"inflammation_kill": 0.5}
     )
     first = total(module)
     module.live(60)

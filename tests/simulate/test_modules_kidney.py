@@ -49,7 +49,7 @@ def test_chemistry_rests_where_nothing_is_lysed(some: VirtualSubjects) -> None:
 
 @pytest.mark.parametrize("dying", [0.0, 20.0, 400.0])
 def test_urate_phosphate_potassium_and_calcium_balance(some: VirtualSubjects, dying: float) -> None:
-    """To 1e-6 of what went through in 30 days, with allopurinol, hydration and one dose of rasburicase."""
+    """To 1e-6 of what went through in 30 days (phosphate to 1e-5), with allopurinol, hydration and one dose of rasburicase."""
     module, days = kidney(some, dying, inflammation=1.0), 30
     before = {name: module[name] for name in CHEMISTRY}
     module.live(5, allopurinol=1.0).live(1, allopurinol=1.0, rasburicase=1.0).live(days - 6, hydration=1.0)
@@ -60,7 +60,8 @@ def test_urate_phosphate_potassium_and_calcium_balance(some: VirtualSubjects, dy
     assert (np.abs(change["urate"] * p["urate_volume"] - urate) < 1e-6 * module["urate_made"]).all()
     given = (p["phosphate_intake"] + p["phosphate_yield"] * dying) * days
     gone = module["phosphate_excreted"] + module["precipitated"] * p["phosphate_volume"]
-    assert (np.abs(change["phosphate"] * p["phosphate_volume"] - (given - gone)) < 1e-6 * given).all()
+    # phosphate is solved with its fast fall taken out, and what is excreted is added up without: two rules of order 4
+    assert (np.abs(change["phosphate"] * p["phosphate_volume"] - (given - gone)) < 1e-5 * given).all()
     given = (p["potassium_intake"] + p["potassium_yield"] * dying) * days
     inside = change["potassium"] * p["potassium_volume"] + module["potassium_stored"]
     assert (np.abs(inside - (given - module["potassium_excreted"])) < 1e-6 * given).all()

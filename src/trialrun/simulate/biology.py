@@ -34,7 +34,7 @@ CO_TREATMENTS = ("allopurinol", "hydration", "rasburicase", "steroid", "gcsf")
 class Biology:
     """States of n subjects in blocks of lanes; the last block is filled with copies of the last subject.
 
-    Memory: about 1 kB a subject. Numbers of a subject do not depend on n, on `threads` or on the other subjects.
+    Memory: about 2 kB a subject. Numbers of a subject do not depend on n, on `threads` or on the other subjects.
     """
 
     def __init__(self, subjects: VirtualSubjects, threads: int = 1) -> None:

@@ -19,8 +19,18 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 Bits = NDArray[np.unsignedinteger[Any]]
 _BITS = np.dtype(f"uint{LANES}")  # one for each lane of a block
+_LINE = 64  # bytes
 # What turns a model into IR: a kernel of an older version is not used.
-_WRITERS = ("native.py", "vectors.py", "generate.py", "exact_drug.py", "runge_kutta.py", "statements.py")
+_WRITERS = (
+    "native.py",
+    "vectors.py",
+    "generate.py",
+    "exact_drug.py",
+    "driven.py",
+    "steps.py",
+    "runge_kutta.py",
+    "statements.py",
+)
 
 
 class Kernel:
@@ -40,7 +50,7 @@ class Kernel:
         For `advance`, (blocks, numbers, LANES)."""
         blocks = constants.shape[0]
         _check(constants, (blocks, self.program.constants, LANES))
-        numbers = np.empty((blocks, self.program.numbers, LANES))
+        numbers = _at_line((blocks, self.program.stride, LANES))
         self._prepare(constants.ctypes.data, numbers.ctypes.data, blocks)
         return numbers
 
@@ -74,7 +84,10 @@ class Kernel:
         if not late.size:
             return together
         full = late[np.minimum(np.arange(-(-late.size // LANES) * LANES), late.size - 1)]
-        own, constant, given = (_gather(array, full) for array in (states, numbers, inputs))
+        own, given = (_gather(array, full) for array in (states, inputs))
+        # what follows from the constants is worked out anew for shorter steps
+        constant = _at_line((own.shape[0], self.program.stride, LANES))
+        constant[:, : self.program.constants] = _gather(numbers[:, : self.program.constants], full)
         waiting = np.empty(own.shape[0], dtype=_BITS)
         most = self._move(own, constant, given, 1, None, 1, self.program.doublings, waiting)
         states[late // LANES, :, late % LANES] = own.transpose(0, 2, 1).reshape(full.size, -1)[: late.size]
@@ -83,7 +96,7 @@ class Kernel:
 
     def _check_blocks(self, states: FloatArray, numbers: FloatArray, inputs: FloatArray) -> None:
         program = self.program
-        for array, rows in ((states, program.states), (numbers, program.numbers), (inputs, program.inputs)):
+        for array, rows in ((states, program.states), (numbers, program.stride), (inputs, program.inputs)):
             _check(array, (states.shape[0], rows, LANES))
 
     def _move(
@@ -113,6 +126,14 @@ def _gather(array: FloatArray, lanes: IntArray) -> FloatArray:
     """These lanes of an array (blocks, rows, LANES), as many as fill whole blocks, as blocks of their own."""
     rows = array[lanes // LANES, :, lanes % LANES]
     return np.ascontiguousarray(rows.reshape(-1, LANES, array.shape[1]).transpose(0, 2, 1))
+
+
+def _at_line(shape: tuple[int, ...]) -> FloatArray:
+    """An array that begins where a line of the processor's cache does: it is read in vectors as long as a line."""
+    size = int(np.prod(shape)) * 8
+    room = np.empty(size + _LINE, dtype=np.uint8)
+    first = -room.ctypes.data % _LINE
+    return room[first : first + size].view(np.float64).reshape(shape)
 
 
 def _check(array: FloatArray, shape: tuple[int, ...]) -> None:

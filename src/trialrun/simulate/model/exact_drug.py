@@ -132,7 +132,7 @@ def drug_signals(drug: Drug, rows: Rows, names: Mapping[str, str], size: int) ->
     own = drug.states[1]
     asked = {name for text in drug.fast.values() for name in names_in(text)}
     for name in drug.fast:
-        yield f"{name}_0 = {name}_1 = {name}_2 = 0.0"
+        yield f"{name}__0 = {name}__1 = {name}__2 = 0.0"
     for i, point in enumerate(_points(size)):
         fall = {part: rows.exact(f"@fall_{own}_{part}_{point}") for part in parts_of(drug)}
         for name, kind, parts in (("concentration", "blood", _PARTS[:2]), ("effect_site", "effect", _PARTS)):
@@ -143,9 +143,9 @@ def drug_signals(drug: Drug, rows: Rows, names: Mapping[str, str], size: int) ->
         for name, text in drug.fast.items():
             yield f"value = {Expression({**names, 'concentration': 'concentration', 'effect_site': 'effect_site'})(text)}"
             for node in NODES:
-                yield f"{name}_{node} = {name}_{node} + {shares[int(node)][i]!r} * value"
+                yield f"{name}__{node} = {name}__{node} + {shares[int(node)][i]!r} * value"
     for name in drug.fast:
-        yield from (f"{rows[f'{name}@{node}']} = {name}_{node}" for node in NODES)
+        yield from (f"{rows[f'{name}@{node}']} = {name}__{node}" for node in NODES)
 
 
 def drug_advance(drug: Drug, rows: Rows, size: int) -> Iterator[str]:

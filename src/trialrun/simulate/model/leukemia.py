@@ -30,7 +30,6 @@ def pharmacokinetics(renal_clearance: str = "additive") -> Module:
             elimination="elimination",
             effect="effect_rate",
             scale="1000 / volume",  # mg/L to ng/mL
-            rising="where(effect < 0.1 * homing_ec50, depot - 0.01, -1)",
             fast={
                 "activated": site.format(x="activation"),
                 "homing_signal": site.format(x="homing"),
@@ -45,13 +44,15 @@ IMMUNE = Module(
     "immune",
     "activation of T and NK cells, tolerance to it, and effectors that come with delay",
     constants=("activation_rate", "tolerance_rate", "tolerance_loss", "effector_rate"),
+    terms={"surplus": "activation - tolerance"},
     states={
-        "activation": "activation_rate * (activated - activation)",
-        "tolerance": "tolerance_rate * max(activation - tolerance, 0) - tolerance_loss * max(tolerance - activation, 0)",
-        "effector_1": "effector_rate * (activated - effector_1)",
-        "effector_2": "effector_rate * (effector_1 - effector_2)",
+        "activation": "activation_rate * activated",
+        "tolerance": "where(surplus > 0, tolerance_rate, tolerance_loss) * surplus",
+        "effector_1": "effector_rate * activated",
+        "effector_2": "effector_rate * effector_1",
     },
-    halved=True,  # tolerance has a kink where activation crosses it
+    decay={"activation": "activation_rate", "effector_1": "effector_rate", "effector_2": "effector_rate"},
+    parts=4,  # tolerance has a kink where activation crosses it
 )
 
 INFLAMMATION = Module(
@@ -65,19 +66,20 @@ INFLAMMATION = Module(
     ),
     inputs=("steroid",),
     daily={"inflaming": "inflammation_rate * inflammation_gain * (1 - steroid_effect * steroid)"},
-    terms={
+    signals={
         "provoked": "where(activation - tolerance > 0,"
         " inflaming * exp(inflammation_power * log(max(activation - tolerance, 1e-30))), 0)"
     },
-    states={"inflammation": "provoked - inflammation_rate * inflammation"},
-    halved=True,  # what is provoked begins and ends with a kink, where activation crosses tolerance
+    averaged={"provoked": "inflammation"},  # it begins and ends with a kink, where activation crosses tolerance
+    states={"inflammation": "provoked"},
+    decay={"inflammation": "inflammation_rate"},
 )
 
 TRAFFICKING = Module(
     "leukemia",
     "leukaemia cells in blood, in nodes and spleen, and in marrow; growth, homing, egress, kill and lysis",
     constants=(
-        *("effector_kill", "inflammation_kill", "lysis_rate", "birth_rate", "death_rate_tissue", "death_rate_blood"),
+        *("effector_kill", "inflammation_kill", "birth_rate", "death_rate_tissue", "death_rate_blood"),
         *(
             "homing_rate",
             "homing_gain",
@@ -103,19 +105,24 @@ TRAFFICKING = Module(
         "returned": "homing * blood",
         "outside": "tissue + marrow",
         "growth_marrow": "net_growth * marrow * (1 - marrow * per_capacity)",
-        "killed": "kill_tissue * outside + kill_blood * blood",
     },
     states={
         "blood": "leaving_tissue * outside - returned - (death_rate_blood + kill_blood) * blood",
         "tissue": "(net_growth - leaving_tissue - kill_tissue) * tissue + tissue_share * returned",
         "marrow": "growth_marrow - (leaving_tissue + kill_tissue) * marrow + (1 - tissue_share) * returned",
-        "dying": "killed - lysis_rate * dying",
     },
-    halved=True,  # blood and tissue exchange cells at several per day
-    balances={
-        "cells_born": "net_growth * tissue + growth_marrow - death_rate_blood * blood",
-        "cells_lysed": "lysis_rate * dying",
-    },
+    parts=2,  # blood and tissue exchange cells at several per day
+    balances={"cells_born": "net_growth * tissue + growth_marrow - death_rate_blood * blood"},
+)
+
+LYSIS = Module(
+    "lysis",
+    "cells that are killed, until they have dissolved",
+    constants=("lysis_rate",),
+    signals={"killed": "kill_tissue * (tissue + marrow) + kill_blood * blood"},
+    states={"dying": "killed"},
+    decay={"dying": "lysis_rate"},
+    balances={"cells_lysed": "lysis_rate * dying"},
 )
 
 CROWDING = Module(
@@ -166,6 +173,7 @@ def chain(kind: str, count: str, effect: str, gcsf: bool) -> Module:
             f"{kind}_drive": f"-{kind}_feedback * {kind}_drive * {kind}_rise",
             f"{kind}_per_count": f"-{kind}_per_count * {kind}_rise",
         },
+        parts=2 if gcsf else 1,  # counts that come back from nearly nothing grow threefold a day, quicker under G-CSF
         restart={
             f"{kind}_drive": f"exp({kind}_feedback * log({kind}_setpoint / {count}))",
             f"{kind}_per_count": f"1 / {count}",
@@ -180,7 +188,8 @@ HEMOGLOBIN = Module(
     signals={
         "hemoglobin_goal": "hemoglobin_setpoint * (1 - hemoglobin_crowding * crowd) * (1 - hemoglobin_effect * activated)"
     },
-    states={"hemoglobin": "hemoglobin_rate * (hemoglobin_goal - hemoglobin)"},
+    states={"hemoglobin": "hemoglobin_rate * hemoglobin_goal"},
+    decay={"hemoglobin": "hemoglobin_rate"},
 )
 
 KIDNEY = Module(
@@ -209,6 +218,7 @@ KIDNEY = Module(
         "per_urate_volume": "1 / urate_volume",
         "per_phosphate_volume": "1 / phosphate_volume",
         "per_potassium_volume": "1 / potassium_volume",
+        "phosphate_fall": "gfr * per_phosphate_volume",
         "per_creatinine_volume": "1 / creatinine_volume",
         "per_urate_tolerated": "1 / ((urine_flow + (urine_flow_hydrated - urine_flow) * hydration) * urate_threshold)",
     },
@@ -229,21 +239,28 @@ KIDNEY = Module(
         "potassium_change": "(potassium_intake + potassium_yield * lysed - potassium_out - into_cells) * per_potassium_volume",
         "injury": "crystal_injury * max(urate_filtered * per_urate_tolerated - 1, 0) + precipitate_injury * precipitating",
         "filtration_change": "recovery_rate * (1 - inflammatory_gfr_loss * inflamed - filtration) - filtration * injury",
+        "per_all": "1 / (filtration * phosphate * potassium)",  # one division instead of three
     },
     states={
         "urate": "(urate_made_now - urate_gut_clearance * urate - urate_filtered - urate_oxidised_now) * per_urate_volume",
-        "phosphate": "phosphate_change",
+        "phosphate": "phosphate_change + phosphate_fall * phosphate",
         "potassium": "potassium_change",
         "potassium_stored": "into_cells",
         "calcium": "calcium_rate * (calcium_baseline - calcium) - precipitating",
         "creatinine": "(creatinine_production - filtered * creatinine) * per_creatinine_volume",
         "filtration": "filtration_change",
-        "oxypurinol": "allopurinol_rate * (allopurinol - oxypurinol)",
-        "rasburicase": "-rasburicase_decay * rasburicase",
-        "phosphate_threshold": "-phosphate_power * phosphate_threshold * phosphate_change / phosphate",
-        "potassium_drive": "potassium_drive * (potassium_gfr_power * filtration_change / filtration"
-        " + potassium_power * potassium_change / potassium)",
+        "oxypurinol": "allopurinol_rate * allopurinol",
+        "rasburicase": "0",
+        "phosphate_threshold": "-phosphate_power * phosphate_threshold * phosphate_change * (filtration * potassium * per_all)",
+        "potassium_drive": "potassium_drive * phosphate * per_all"
+        " * (potassium_gfr_power * filtration_change * potassium + potassium_power * potassium_change * filtration)",
     },
+    decay={
+        "oxypurinol": "allopurinol_rate",
+        "rasburicase": "rasburicase_decay",
+        "phosphate": "phosphate_fall",  # up to 20 a day: what is filtered by a whole kidney
+    },
+    bends={"precipitating": "calcium"},  # calcium phosphate begins to precipitate at a limit
     restart={
         "phosphate_threshold": "phosphate_tm * exp(phosphate_power * log(phosphate_baseline / phosphate))",
         "potassium_drive": "exp(potassium_power * log(potassium / potassium_baseline) + potassium_gfr_power * log(filtration))",

@@ -12,6 +12,7 @@ from trialrun.simulate.model.leukemia import (
     IMMUNE,
     INFLAMMATION,
     KIDNEY,
+    LYSIS,
     TRAFFICKING,
     chain,
     pharmacokinetics,
@@ -27,10 +28,10 @@ ALTERNATIVES: Mapping[str, tuple[str, ...]] = {
     "marrow_effect": ("proliferation", "maturation"),
     "tolerance": ("on", "off"),  # off: its rate is 0, in the numbers of the subjects
 }
-# How large a state is where its error counts as absolute: cells in 10^9, the rest near 1 or in their own unit.
-_FLOORS = {"blood": 1.0, "tissue": 1.0, "marrow": 1.0, "dying": 1.0}
+# How large a state is where its error counts as absolute: cells in 10^9, mmol, the rest near 1 or in their own unit.
+_FLOORS = {"blood": 1.0, "tissue": 1.0, "marrow": 1.0, "dying": 1.0, "potassium_stored": 3.0, "inflammation": 0.02}
 # Cells dissolve so fast under a drug that kills directly that phosphate, near the kidney's threshold, needs shorter steps.
-_DIRECT_GRID = (1 / 24, 1 / 16, 1 / 12, *(13 / 128,) * 8)
+_DIRECT_GRID = (1 / 8,) * 8
 
 
 @cache
@@ -45,6 +46,7 @@ def lenalidomide_cll(
             IMMUNE,
             INFLAMMATION,
             TRAFFICKING,
+            LYSIS,
             CROWDING,
             chain("neutrophil", "neutrophils", marrow_effect, gcsf=True),
             chain("platelet", "platelets", marrow_effect, gcsf=False),
@@ -53,7 +55,8 @@ def lenalidomide_cll(
         ),
         balances=balances,
         single=not balances,  # running totals are held against what is left to 1e-6
-        tolerance=0.005,  # counts that rise again from nearly nothing
+        grid=(1 / 8, *(7 / 40,) * 5),
+        tolerance=0.003,  # counts that rise again from nearly nothing
         floors=_FLOORS,
     )
 

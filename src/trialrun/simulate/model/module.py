@@ -31,8 +31,7 @@ class Drug:
     `absorption`, `elimination` and `effect` name rates per day (constants or daily values), `scale` turns the amount in
     the compartment into a concentration (an expression of constants). States `depot`, `central`, `effect_site` and
     `exposure` (running integral of the concentration) carry the prefix. `fast` are signals of the `concentration` and of
-    `effect_site`: they are averaged over each step so that their first three moments are kept. Where
-    `rising` is above 0 at the start of a day (after its dose), the day's steps are cut in two at once.
+    `effect_site`: they are averaged over each step so that their first three moments are kept.
     """
 
     absorption: str
@@ -40,7 +39,6 @@ class Drug:
     effect: str
     scale: str
     fast: Text
-    rising: str = ""
     states: tuple[str, str, str, str] = ("depot", "central", "effect", "exposure")
 
 
@@ -58,10 +56,14 @@ class Module:
     restart   name of a state -> its exact value at the start of a day, for powers that are carried along as states
     balances  name -> change a day of a running total; compiled only where balances are asked for
     decay     name of a state -> rate per day at which it also falls in proportion to itself, held for the day (constants
-              and daily values): solved exactly, so that it may be fast; its equation leaves this part out
+              and daily values): solved exactly, so that it may be fast; its equation leaves this part out. Where the rest
+              of the equation is driven from above alone, the whole state is solved exactly
     lost      name of a state -> rate per day of a loss in proportion to itself that the drug drives within the day: taken
               out by an integrating factor; its equation leaves this part out
-    halved    whether the module takes each step in two halves (for a fast exchange, or a kink; not with `decay` or `lost`)
+    parts     in how many parts the module takes each step, 1, 2 or 4 (for a fast exchange, or a kink; not with `lost`)
+    averaged  name of a signal that bends within a step -> the state that it drives: it is averaged over the step so that its
+              first three moments are kept, and what the bend does to the state is judged
+    bends     name of a term with a kink -> the state that it drives: what the kink does to the state is judged
     drug      the drug that the module describes, if any
     about     one line: what the module stands for
     """
@@ -79,7 +81,9 @@ class Module:
     balances: Text = field(default_factory=_nothing)
     decay: Text = field(default_factory=_nothing)
     lost: Text = field(default_factory=_nothing)
-    halved: bool = False
+    parts: int = 1
+    averaged: Text = field(default_factory=_nothing)
+    bends: Text = field(default_factory=_nothing)
     drug: Drug | None = None
 
 
@@ -143,12 +147,27 @@ def names_in(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in found if name not in FUNCTIONS))
 
 
+def driven_states(module: Module) -> tuple[str, ...]:
+    """States with a decay whose equation uses no state of the module but such that come before."""
+    found: list[str] = []
+
+    def uses(text: str) -> set[str]:
+        names = set(names_in(text))
+        return names | {inner for name in names if name in module.terms for inner in uses(module.terms[name])}
+
+    for name, text in module.states.items():
+        if name in module.decay and uses(text).isdisjoint({*module.states} - {*found}):
+            found.append(name)
+    return tuple(found)
+
+
 def _check(model: Model) -> Iterator[Problem]:
     """Every name that is used is known where it is used, and nothing is named twice."""
     if any(not length > 0 for length in model.grid) or abs(sum(model.grid) - 1.0) > 1e-9:
         yield Problem("grid", f"model {model.name}: the steps of a day", str(model.grid), "lengths above 0 that make 1")
     base = set(model.constants) | set(model.inputs)
     all_states = set(model.states)
+    of_drugs = {name for module in model.modules if module.drug for name in module.drug.states}
     for name in model.floors:
         if name not in all_states:
             yield Problem("unknown-name", f"model {model.name}, floors: no such state", name, "a state")
@@ -160,6 +179,11 @@ def _check(model: Model) -> Iterator[Problem]:
         for name in own:
             if name in taken or name in base or own.count(name) > 1:
                 yield Problem("name-twice", f"module {module.name} names something that has a name", name, "a new name")
+        for name in (*own, *module.constants, *module.inputs):
+            if "__" in name:  # the compiled code names its own so
+                yield Problem(
+                    "two-underscores", f"module {module.name}: a name with `__`", name, name.replace("__", "_")
+                )
         taken |= set(own)
         day, signals = set(base), set(module.signals)
         for name, text in module.daily.items():
@@ -167,24 +191,38 @@ def _check(model: Model) -> Iterator[Problem]:
             day.add(name)
         for kind, texts in (("jumps", module.jumps), ("restart", module.restart)):
             for name, text in texts.items():
-                if name not in all_states:
-                    yield Problem("unknown-name", f"{kind} of module {module.name}: no such state", name, "a state")
-                yield from _unknown(module, f"{kind} {name}", text, day | all_states)
+                if name not in all_states or (kind == "restart" and name in of_drugs):
+                    right = "a state" if kind == "jumps" else "a state that is not a drug's"
+                    yield Problem("unknown-name", f"{kind} of module {module.name}: no such state", name, right)
+                # what is given comes before what is held for the day
+                yield from _unknown(module, f"{kind} {name}", text, all_states | (base if kind == "jumps" else day))
         for name, text in (*module.decay.items(), *module.lost.items()):
             if name not in module.states:
                 yield Problem(
                     "unknown-name", f"module {module.name}: no state of it falls so", name, "one of its states"
                 )
             yield from _unknown(module, f"fall of {name}", text, day if name in module.decay else day | above | signals)
-        if module.halved and (module.decay or module.lost):
-            yield Problem("halved", f"module {module.name} is halved and has decay or lost", None, "one of them")
+        if module.parts not in (1, 2, 4):
+            yield Problem("parts", f"module {module.name}: parts of a step", str(module.parts), "1, 2 or 4")
+        if module.parts > 1 and (module.lost or {*module.decay} - {*driven_states(module)}):
+            message = f"module {module.name} takes steps in parts and has lost, or a decay that is not driven from above alone"
+            yield Problem("parts", message, str(module.parts), "parts=1, or modules of their own")
+        for name in {*module.decay} & {*module.lost}:
+            yield Problem("falls-twice", f"module {module.name}: a state in decay and in lost", name, "one of them")
+        kinds = (("averaged", module.averaged, module.signals), ("bends", module.bends, module.terms))
+        for kind, texts, known in kinds:
+            for name, drives in texts.items():
+                if drives not in all_states:
+                    message = f"module {module.name}, {kind} {name}: no such state"
+                    yield Problem("unknown-name", message, drives, "a state")
+                if name not in known:
+                    right = "one of its signals" if kind == "averaged" else "one of its terms"
+                    yield Problem("unknown-name", f"module {module.name}, {kind}: no such name", name, right)
         seen = day | above
         if module.drug:
             for what in ("absorption", "elimination", "effect", "scale"):
                 text = getattr(module.drug, what)
                 yield from _unknown(module, f"drug {what}", text, day)
-            if module.drug.rising:
-                yield from _unknown(module, "rising", module.drug.rising, day | all_states)
             for name, text in module.drug.fast.items():
                 yield from _unknown(module, name, text, day | {"concentration", "effect_site"})
             seen |= set(module.drug.fast)

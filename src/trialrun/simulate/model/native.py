@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,21 +21,22 @@ _COMPARE = {ast.Gt: ">", ast.Lt: "<", ast.GtE: ">=", ast.LtE: "<=", ast.Eq: "=="
 
 
 class _Lanes:
-    """Writes the statements of one function for the lanes from `lane` on: rows `w` of `work`, in its precision, and `d`
-    of `exact`, in double precision."""
+    """Writes the statements of one function for the lanes from `lane` on. `arrays` are those of rows `w` and `c`, in the
+    precision of the function, and of `d` and `e`, in double precision."""
 
-    def __init__(self, builder: Any, work: Any, exact: Any, lane: Any, width: int, single: bool) -> None:
+    def __init__(self, builder: Any, arrays: Sequence[Any], lane: Any, width: int, single: bool) -> None:
         self.b, self.lane, self.width = builder, lane, width
         self.double = Vectors(builder, width)
         self.working = Vectors(builder, width, single=True) if single else self.double
-        self.arrays = {"w": (work, self.working), "d": (exact, self.double)}
+        kinds = (self.working, self.working, self.double, self.double)
+        self.arrays = dict(zip("wcde", zip(arrays, kinds, strict=True), strict=True))
         self.names: dict[str, Any] = {}
         self.rows: dict[tuple[str, int], Any] = {}
 
     def statement(self, line: str) -> None:
         (assign,) = ast.parse(line).body
         assert isinstance(assign, ast.Assign)
-        exact = any(isinstance(target, ast.Subscript) and _row(target)[0] == "d" for target in assign.targets)
+        exact = any(isinstance(target, ast.Subscript) and _row(target)[0] in "de" for target in assign.targets)
         value = self.value(assign.value, self.double if exact else self.working)
         for target in assign.targets:
             if isinstance(target, ast.Name):
@@ -50,7 +51,8 @@ class _Lanes:
         array, kind = self.arrays[row[0]]
         at = self.b.add(self.lane, ir.Constant(_INT, row[1]))
         address = self.b.gep(array, [at], inbounds=True, source_etype=kind.number_type)
-        return address, kind.type, kind.size * self.width
+        # numbers come from outside and may begin anywhere
+        return address, kind.type, kind.size if row[0] in "ce" else min(kind.size * self.width, _ALIGN)
 
     def value(self, node: ast.expr, kind: Vectors) -> Any:
         b = self.b
@@ -102,7 +104,7 @@ def write_ir(program: Program, width: int) -> str:
     """LLVM IR with `prepare(constants, numbers, blocks)` and `advance(states, numbers, inputs, blocks, days, ends, first, last,
     waiting)`: see compiled.py. Vectors have `width` numbers in double precision, twice as many in single; both divide LANES."""
     module = ir.Module(name="kernel")
-    stepping = {name for _, names in program.steps for name in names}
+    stepping = {"start", *(name for _, names in program.steps for name in names)}
     functions = {
         name: _function(module, name, lines, width, program.single and name in stepping)
         for name, lines in program.functions.items()
@@ -113,15 +115,17 @@ def write_ir(program: Program, width: int) -> str:
 
 
 def _function(module: Any, name: str, lines: tuple[str, ...], width: int, single: bool) -> Any:
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [_POINTER, _POINTER, _DOUBLE]), name=name)
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [*[_POINTER] * 4, _DOUBLE]), name=name)
     function.linkage = "internal"
     function.attributes.add("noinline")
-    work, exact, h = function.args
+    *arrays, h = function.args
+    for array in arrays:  # what a function writes it reads from nowhere else
+        array.add_attribute("noalias")
     builder = ir.IRBuilder(function.append_basic_block())
     width *= 2 if single else 1
     with _loop(builder, ir.Constant(_INT, LANES // width)) as group:
         lane = builder.mul(group, ir.Constant(_INT, width))
-        lanes = _Lanes(builder, work, exact, lane, width, single)
+        lanes = _Lanes(builder, arrays, lane, width, single)
         lanes.names["h"] = lanes.working.spread(builder.fptrunc(h, _FLOAT) if single else h)
         for line in lines:
             lanes.statement(line)
@@ -195,13 +199,19 @@ def _prepare(module: Any, program: Program, functions: Mapping[str, Any]) -> Non
     constants, numbers, blocks = function.args
     b = ir.IRBuilder(function.append_basic_block())
     r = _Rows(b)
-    work = r.room(program.rows)
-    first = r.at(work, ir.Constant(_INT, program.constants_at))
     with _loop(b, blocks) as block:
-        r.copy(first, r.at(constants, b.mul(block, ir.Constant(_INT, program.constants))), program.constants)
-        b.call(functions["fixed"], [work, work, ir.Constant(_DOUBLE, 1.0)])
-        r.copy(r.at(numbers, b.mul(block, ir.Constant(_INT, program.numbers))), first, program.numbers)
+        own = r.at(numbers, b.mul(block, ir.Constant(_INT, program.stride)))
+        r.copy(own, r.at(constants, b.mul(block, ir.Constant(_INT, program.constants))), program.constants)
+        near = r.at(own, ir.Constant(_INT, program.numbers))
+        _fix(b, r, program, functions, own, near, ir.Constant(_DOUBLE, 1.0))
     b.ret_void()
+
+
+def _fix(b: Any, r: _Rows, program: Program, functions: Mapping[str, Any], own: Any, near: Any, part: Any) -> None:
+    """What follows from the constants of a block, for steps cut into 1 / `part`, and all of it in single precision."""
+    b.call(functions["fixed"], [own, own, own, own, part])
+    if program.single:
+        r.narrow(near, own, program.numbers)
 
 
 def _advance(module: Any, program: Program, functions: Mapping[str, Any]) -> None:
@@ -214,9 +224,11 @@ def _advance(module: Any, program: Program, functions: Mapping[str, Any]) -> Non
     wanted, told = (b.icmp_unsigned("!=", b.ptrtoint(place, _INT), ir.Constant(_INT, 0)) for place in (ends, waiting))
     lanes = ir.IntType(LANES)  # a bit for each lane
 
-    work, start = r.room(program.rows), r.room(program.states)
+    work, start, cut = r.room(program.rows), r.room(program.states), r.room(program.numbers)
+    cut_near = r.room(program.numbers, r.single) if program.single else cut
     stepped = r.room(program.stepped, r.single) if program.single else work
-    left, steps, most, bad, fixed_for = (b.alloca(kind) for kind in (lanes, _INT, _INT, _INT, _DOUBLE))
+    left, steps, most, bad, cut_for = (b.alloca(kind) for kind in (lanes, _INT, _INT, _INT, _DOUBLE))
+    exact, near = b.alloca(_POINTER), b.alloca(_POINTER)  # the numbers of the block, or those for shorter steps
 
     def whole(value: int) -> Any:
         return ir.Constant(_INT, value)
@@ -233,21 +245,28 @@ def _advance(module: Any, program: Program, functions: Mapping[str, Any]) -> Non
         error = r.load(work, whole(program.errors_at))
         return b.bitcast(b.fcmp_ordered("<=", error, r.double.number(0.0)), lanes)
 
-    def call(name: str, array: Any, length: Any) -> None:
-        b.call(functions[name], [array, work, length])
+    def call(name: str, length: Any) -> None:
+        in_steps = name not in ("give", "begin", "end")
+        given = [b.load(place, typ=_POINTER) for place in (near if in_steps else exact, exact)]
+        b.call(functions[name], [stepped if in_steps else work, given[0], work, given[1], length])
+
+    def take(*places: Any) -> None:
+        for place, of in zip(places, (exact, near), strict=True):
+            b.store(place, of)
 
     b.store(whole(0), most)
     b.store(whole(0), bad)
     with _loop(b, blocks) as block:
         own = r.at(states, b.mul(block, whole(program.states)))
-        given = r.at(numbers, b.mul(block, whole(program.numbers)))
-        r.copy(r.at(work, whole(program.constants_at)), given, program.numbers)
+        given = r.at(numbers, b.mul(block, whole(program.stride)))
+        given_near = r.at(given, whole(program.numbers)) if program.single else given
         fed = r.at(inputs, b.mul(block, whole(program.inputs)))
         r.copy(r.at(work, whole(program.inputs_at)), fed, program.inputs)
         r.copy(work, own, program.states)
-        b.store(ir.Constant(_DOUBLE, 1.0), fixed_for)
+        b.store(ir.Constant(_DOUBLE, 1.0), cut_for)
         with _loop(b, days) as day:
-            call("give", work, ir.Constant(_DOUBLE, 0.0))
+            take(given, given_near)
+            call("give", ir.Constant(_DOUBLE, 0.0))
             r.copy(start, work, program.states)
             b.store(ir.Constant(lanes, -1), left)
             b.store(b.shl(whole(1), first), steps)
@@ -257,27 +276,25 @@ def _advance(module: Any, program: Program, functions: Mapping[str, Any]) -> Non
             ):
                 doubling, count = b.add(first, attempt), b.load(steps, typ=_INT)
                 part = b.fdiv(ir.Constant(_DOUBLE, 1.0), b.sitofp(count, _DOUBLE))
-                with b.if_then(b.fcmp_unordered("!=", b.load(fixed_for, typ=_DOUBLE), part)):
-                    with b.if_else(b.fcmp_ordered("==", part, ir.Constant(_DOUBLE, 1.0))) as (whole_steps, parts):
-                        with whole_steps:
-                            r.copy(r.at(work, whole(program.constants_at)), given, program.numbers)
-                        with parts:
-                            call("fixed", work, part)
-                    b.store(part, fixed_for)
-                call("begin", work, part)
-                # of lanes that all need shorter steps, known from the start of the day, these are not worked out
-                with b.if_then(b.icmp_unsigned("!=", b.and_(fine(), b.load(left, typ=lanes)), ir.Constant(lanes, 0))):
-                    if program.single:
-                        r.narrow(stepped, work, program.stepped)
-                    for length, names in program.steps:
-                        h = b.fmul(part, ir.Constant(_DOUBLE, length))
-                        with _loop(b, count):
-                            for name in names:
-                                call(name, stepped, h)
-                    if program.single:
-                        r.widen(work, stepped, program.drug_states, program.states - program.drug_states)
-                        r.widen(work, stepped, program.errors_at, 1)
-                    call("end", work, part)
+                with b.if_then(b.fcmp_ordered("!=", part, ir.Constant(_DOUBLE, 1.0))):
+                    with b.if_then(b.fcmp_ordered("!=", b.load(cut_for, typ=_DOUBLE), part)):
+                        r.copy(cut, given, program.constants)
+                        _fix(b, r, program, functions, cut, cut_near, part)
+                        b.store(part, cut_for)
+                    take(cut, cut_near)
+                call("begin", part)
+                if program.single:
+                    r.narrow(stepped, work, program.fed)
+                call("start", part)
+                for length, names in program.steps:
+                    h = b.fmul(part, ir.Constant(_DOUBLE, length))
+                    with _loop(b, count):
+                        for name in names:
+                            call(name, h)
+                if program.single:
+                    r.widen(work, stepped, program.drug_states, program.states - program.drug_states)
+                    r.widen(work, stepped, program.errors_at, 1)
+                call("end", part)
                 taken = b.and_(fine(), b.load(left, typ=lanes))
                 chosen = b.bitcast(taken, ir.VectorType(ir.IntType(1), LANES))
                 with _loop(b, whole(program.states)) as row:

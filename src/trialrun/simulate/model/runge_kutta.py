@@ -40,44 +40,54 @@ def exponential(rows: Rows, name: str, rate: str, size: int, length: float) -> I
 def guess(rows: Rows, module: Module, name: str, stage: int, size: int) -> str:
     """The state at which the slopes of a stage are taken."""
     if stage == 1:
-        return f"y_{name}"
+        return f"y__{name}"
     if name in module.decay:
         half, q = rows[f"{name}@half{size}"], rows[f"{name}@q{size}"]
         if stage == 4:
-            return f"{half} * {name}_2 + {q} * (2.0 * k3_{name} - k1_{name})"
-        return f"{half} * y_{name} + {q} * k{stage - 1}_{name}"
+            return f"{half} * {name}__2 + {q} * (2.0 * k3__{name} - k1__{name})"
+        return f"{half} * y__{name} + {q} * k{stage - 1}__{name}"
     if name in module.lost:
-        early, late = f"early_{name}", f"late_{name}"
+        early, late = f"early__{name}", f"late__{name}"
         return {
-            2: f"{early} * (y_{name} + 0.5 * h * k1_{name})",
-            3: f"{early} * y_{name} + 0.5 * h * k2_{name}",
-            4: f"{late} * ({early} * y_{name} + h * k3_{name})",
+            2: f"{early} * (y__{name} + 0.5 * h * k1__{name})",
+            3: f"{early} * y__{name} + 0.5 * h * k2__{name}",
+            4: f"{late} * ({early} * y__{name} + h * k3__{name})",
         }[stage]
-    return f"y_{name} + {'h' if stage == 4 else '0.5 * h'} * k{stage - 1}_{name}"
+    return f"y__{name} + {'h' if stage == 4 else '0.5 * h'} * k{stage - 1}__{name}"
+
+
+def rise(name: str) -> str:
+    """What a step adds to a state without a fall."""
+    return f"h / 6.0 * (k1__{name} + 2.0 * (k2__{name} + k3__{name}) + k4__{name})"
+
+
+def stages_sum(name: str) -> str:
+    """Six times the mean of a state without a fall over a step, with the weights by which its slopes are taken."""
+    return f"({name}__1 + 2.0 * ({name}__2 + {name}__3) + {name}__4)"
 
 
 def step_end(rows: Rows, module: Module, name: str, size: int) -> str:
     """The state at the end of the step."""
-    k1, k2, k3, k4 = (f"k{stage}_{name}" for stage in (1, 2, 3, 4))
+    k1, k2, k3, k4 = (f"k{stage}__{name}" for stage in (1, 2, 3, 4))
     if name in module.decay:
         whole, f1, f2, f3 = (rows[f"{name}@{part}{size}"] for part in ("whole", "f1", "f2", "f3"))
-        return f"{whole} * y_{name} + {f1} * {k1} + 2.0 * {f2} * ({k2} + {k3}) + {f3} * {k4}"
+        return f"{whole} * y__{name} + {f1} * {k1} + 2.0 * {f2} * ({k2} + {k3}) + {f3} * {k4}"
     if name in module.lost:
-        early, late = f"early_{name}", f"late_{name}"
-        return f"{late} * ({early} * (y_{name} + h / 6.0 * {k1}) + h / 3.0 * ({k2} + {k3})) + h / 6.0 * {k4}"
-    return f"y_{name} + h / 6.0 * ({k1} + 2.0 * ({k2} + {k3}) + {k4})"
+        early, late = f"early__{name}", f"late__{name}"
+        return f"{late} * ({early} * (y__{name} + h / 6.0 * {k1}) + h / 3.0 * ({k2} + {k3})) + h / 6.0 * {k4}"
+    return f"y__{name} + {rise(name)}"
 
 
 def step_middle(rows: Rows, module: Module, name: str, size: int) -> str:
     """The state in the middle of the step, to third order."""
+    plain = f"y__{name} + h / 24.0 * (5.0 * k1__{name} + 4.0 * (k2__{name} + k3__{name}) - k4__{name})"
     if name not in module.decay and name not in module.lost:
-        slopes = f"5.0 * k1_{name} + 4.0 * (k2_{name} + k3_{name}) - k4_{name}"
-        return f"y_{name} + h / 24.0 * ({slopes})"
+        return plain
     if name in module.decay:
         # so that Simpson's rule over the nodes gives the exact mean of the state: what came in less what it rose by
-        came = f"h / 6.0 * (k1_{name} + 2.0 * (k2_{name} + k3_{name}) + k4_{name})"
         rate = f"(1.0 - {rows[f'{name}@half{size}']}) / {rows[f'{name}@q{size}']}"
-        mean = f"({came} - {rows[name]} + y_{name}) / ({rate} * h)"
-        return f"1.5 * {mean} - 0.25 * (y_{name} + {rows[name]})"
-    first, last = f"k1_{name} - u0_{name} * y_{name}", f"k4_{name} - u2_{name} * {name}_4"
-    return f"0.5 * (y_{name} + {rows[name]}) + 0.125 * h * ({first} - ({last}))"
+        mean = f"({rise(name)} - {rows[name]} + y__{name}) / ({rate} * h)"
+        # what hardly falls has no such mean
+        return f"1.5 * {mean} - 0.25 * (y__{name} + {rows[name]}) if {rate} * h > 0.001 else {plain}"
+    first, last = f"k1__{name} - u0__{name} * y__{name}", f"k4__{name} - u2__{name} * {name}__4"
+    return f"0.5 * (y__{name} + {rows[name]}) + 0.125 * h * ({first} - ({last}))"

@@ -42,24 +42,35 @@ class Expression:
 
 
 class Rows:
-    """Where each row of LANES numbers begins in the working array of a block."""
+    """Where each row of LANES numbers begins: in the working array of a block, or among the numbers of its subjects."""
 
     def __init__(self) -> None:
         self.at: dict[str, int] = {}
+        self.numbers: dict[str, int] = {}
 
     def add(self, *names: str) -> int:
-        """Append rows; returns where the first begins."""
-        first = len(self.at) * LANES
+        """Append rows to the working array; returns where the first begins."""
+        first = self.size
         for name in names:
-            self.at[name] = len(self.at) * LANES
+            self.at[name] = self.size
         return first
 
+    def add_numbers(self, *names: str) -> None:
+        """Append rows of what is the same on every day."""
+        for name in names:
+            self.numbers[name] = len(self.numbers) * LANES
+
     def __getitem__(self, name: str) -> str:
-        return f"w[{self.at[name]} + l]"
+        return f"w[{self.at[name]} + l]" if name in self.at else f"c[{self.numbers[name]} + l]"
 
     def exact(self, name: str) -> str:
         """The row in double precision, whatever that of the function."""
-        return f"d[{self.at[name]} + l]"
+        return f"d[{self.at[name]} + l]" if name in self.at else f"e[{self.numbers[name]} + l]"
+
+    def names(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Every row that an equation may name, and what stands in the place of some."""
+        named = (*self.at, *self.numbers)
+        return {**{name: self[name] for name in named if "@" not in name}, **(extra or {})}
 
     @property
     def size(self) -> int:

@@ -24,7 +24,6 @@ DIRECT = Module(
         elimination="elimination",
         effect="effect_rate",
         scale="1000 / volume",
-        rising="where(effect < 0.1 * kill_ec50, depot - 0.01, -1)",
         fast={
             "kill_signal": "effect_site / (kill_ec50 + effect_site)",
             "neutrophils_let": "1 - kill_neutrophils * effect_site / (kill_ec50 + effect_site)",
@@ -68,7 +67,7 @@ TRAFFICKING_DIRECT = Module(
         "marrow": "growth_marrow - leaving_marrow + (1 - tissue_share) * returned - killed_marrow",
         "dying": "killed_blood + killed_tissue + killed_marrow - lysis_rate * dying",
     },
-    halved=True,
+    parts=2,
     balances={
         "cells_born": "net_growth * tissue + growth_marrow - death_rate_blood * blood",
         "cells_lysed": "lysis_rate * dying",
