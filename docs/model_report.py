@@ -111,12 +111,13 @@ def _facts(found: dict[str, Predicted]) -> list[str]:
 
 def _held_out(found: dict[str, Any], facts: dict[str, Any]) -> list[str]:
     lines = [
-        "| left out | worth | fact | published | predicted rate | predicted count, 95 % | | tail |",
-        "|---|---:|---|---:|---:|---:|---|---:|",
+        "| left out | worth | shape | fact | published | predicted rate | predicted count, 95 % | | tail |",
+        "|---|---:|---:|---|---:|---:|---:|---|---:|",
     ]
     for report, one in found.items():
         for place, (name, fact) in enumerate(one["facts"].items()):
-            head = f"{report} | {one['effective_sample_size']:.0f}" if place == 0 else " | "
+            worth = f"{one['effective_sample_size']:.0f} | {one['pareto_shape']}"
+            head = f"{report} | {worth}" if place == 0 else " | | "
             inside = "inside" if is_inside(fact, facts[name]) else "OUTSIDE"
             lines.append(
                 f"| {head} | {name} | {facts[name]['told']} | {points(fact['rate'])} % |"
@@ -253,7 +254,7 @@ def main() -> None:
         "## Published trials left out in turn",
         "",
         "Here each published trial is predicted from the others alone: the sets lose the weight that its facts gave them (importance sampling, no new"
-        " simulation). *Worth* is the effective sample size that is left: below some 30 a row is a rough guess. *Tail* is how probable a count is that is as far out as"
+        " simulation). *Worth* is the effective sample size that is left, with the largest weights smoothed, and *shape* that of their distribution: with fewer than some 30, or above 0.7, a row is a rough guess: sets that were drawn where a trial wanted them are few where the others are. *Tail* is how probable a count is that is as far out as"
         " the published one or further, twice; of an upper bound, a count that keeps it. This is out of sample as far as the"
         " facts go; the structure of the model and its priors were made by people who knew them all.",
         "",

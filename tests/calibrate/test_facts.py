@@ -94,8 +94,7 @@ def test_left_out_trials_are_predicted_by_the_others() -> None:
     rate = {name: np.where(high, 0.9, 0.3) for name in ("mine", "also mine")} | {"other": np.full(200, 0.5)}
     size = {name: np.full(200, 1e6) for name in facts}
     logs = sum(log_likelihood(facts[name], rate[name], size[name], 0.0) for name in facts)
-    weights = np.exp(logs - np.max(logs))
-    found = leave_out(calibration, weights / weights.sum(), rate, size)
+    found = leave_out(calibration, np.asarray(logs), rate, size)
     assert list(found) == ["left out", "other"]
     mine = found["left out"]
     assert mine["effective_sample_size"] == pytest.approx(200)
@@ -105,6 +104,20 @@ def test_left_out_trials_are_predicted_by_the_others() -> None:
     assert mine["facts"]["mine"]["high"] == np.searchsorted(mixed, 0.975)
     assert mine["facts"]["mine"]["tail"] == pytest.approx(min(1.0, 2 * (1 - mixed[17])), rel=1e-3)
     assert found["other"]["effective_sample_size"] == pytest.approx(100, rel=0.01)
+    assert mine["pareto_shape"] is None  # of weights that are all the same
+
+
+def test_a_left_out_trial_that_held_the_sets_says_so() -> None:
+    """Sets that stay where only the trial that is left out wants them: few of them are where the others are."""
+    facts = {"mine": fact(events=18, report="left out"), "other": fact(events=2)}
+    calibration = Calibration(Path("x"), "", "x", read_population(STUDY), facts, {}, (), 0.0)
+    drawn = np.random.default_rng(1).normal(1.5, 0.5, 400)  # of a logit
+    rate = dict.fromkeys(facts, 1 / (1 + np.exp(-drawn)))
+    size = {name: np.full(400, 1e6) for name in facts}
+    logs = sum(log_likelihood(facts[name], rate[name], size[name], 0.0) for name in facts)
+    found = leave_out(calibration, np.asarray(logs), rate, size)
+    assert found["left out"]["pareto_shape"] > 0.7
+    assert found["left out"]["effective_sample_size"] < 40
 
 
 def test_an_outcome_that_has_no_median_is_named(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """Published trials left out in turn: what the others alone predict of each.
 
 The sets are not simulated again: those that the left-out facts spoke for lose the weight that these gave them (importance
-sampling, as in leave-one-out cross-validation). Where few sets are left that way, the effective size says so.
+sampling with smoothed weights, as in leave-one-out cross-validation: Vehtari A, Gelman A, Gabry J. Stat Comput
+2017;27:1413-32). Where few sets are left that way, the effective size and the shape of the largest weights say so.
 """
 
 from __future__ import annotations
@@ -15,31 +16,35 @@ from scipy import stats
 
 from trialrun.calibrate.likelihood import law_of, log_likelihood
 from trialrun.calibrate.plan import Calibration, Fact
+from trialrun.calibrate.smooth import smooth_weights
 
 FloatArray = NDArray[np.float64]
 
 
 def leave_out(
-    calibration: Calibration, weights: FloatArray, rate: Mapping[str, FloatArray], size: Mapping[str, FloatArray]
+    calibration: Calibration, logs: FloatArray, rate: Mapping[str, FloatArray], size: Mapping[str, FloatArray]
 ) -> dict[str, Any]:
     """For each published trial: its facts as the other trials predict them, and what the sets are worth without them.
 
-    `weights` (K,) of the sets, `rate` and `size` (K,) of each fact as simulated. Of each fact the mean `rate`, the 95 % interval
-    `low` to `high` of the count in a trial as large as the published one, and `tail`: how probable a count is that is as far
-    out as the published one or further, on its side, twice (of an upper bound: a count that keeps it).
+    `logs` (K,) of the weights of the sets before they are smoothed, `rate` and `size` (K,) of each fact as simulated. Of each
+    fact the mean `rate`, the 95 % interval `low` to `high` of the count in a trial as large as the published one, and `tail`:
+    how probable a count is that is as far out as the published one or further, on its side, twice (of an upper bound: a
+    count that keeps it).
     """
     reports: dict[str, list[str]] = {}
     for name, fact in calibration.facts.items():
         reports.setdefault(fact.report or name, []).append(name)
     found: dict[str, Any] = {}
     for report, names in reports.items():
-        logs = np.log(np.maximum(weights, 1e-300))
+        others = logs
         for name in names:
-            logs = logs - log_likelihood(calibration.facts[name], rate[name], size[name], calibration.overdispersion)
-        left = np.exp(logs - logs.max())
-        left /= left.sum()
+            others = others - log_likelihood(
+                calibration.facts[name], rate[name], size[name], calibration.overdispersion
+            )
+        left, shape = smooth_weights(np.exp(others - others.max()))
         found[report] = {
             "effective_sample_size": float(1.0 / np.sum(left**2)),
+            "pareto_shape": None if np.isnan(shape) else round(shape, 2),
             "facts": {
                 name: _predict(calibration.facts[name], left, rate[name], size[name], calibration.overdispersion)
                 for name in names

@@ -86,7 +86,7 @@ def calibrate(file: Path, effort: Effort, work: Path, progress: Progress) -> tup
         **results,
         "chain": chain,
         "evidence": evidence,
-        "held_out": leave_out(calibration, weights, rate, size),
+        "held_out": leave_out(calibration, logs, rate, size),
     }
 
 
