@@ -116,7 +116,8 @@ def _held_out(found: dict[str, Any], facts: dict[str, Any]) -> list[str]:
     ]
     for report, one in found.items():
         for place, (name, fact) in enumerate(one["facts"].items()):
-            worth = f"{one['effective_sample_size']:.0f} | {one['pareto_shape']}"
+            shape = "not told" if one["pareto_shape"] is None else one["pareto_shape"]
+            worth = f"{one['effective_sample_size']:.0f} | {shape}"
             head = f"{report} | {worth}" if place == 0 else " | | "
             inside = "inside" if is_inside(fact, facts[name]) else "OUTSIDE"
             lines.append(

@@ -29,6 +29,13 @@ def live(
 
 
 CLOCK = Module("clock", "runs", states={"time": "1"})
+TABLET = Module(
+    "drug",
+    "tablet",
+    constants=("ka", "ke"),
+    jumps={"depot": "depot + dose"},
+    drug=Drug("ka", "ke", "ka", "1", {"c": "concentration"}),
+)
 
 
 @pytest.mark.parametrize(
@@ -75,16 +82,9 @@ def test_nodes_of_averaged_signals_keep_their_moments() -> None:
 @pytest.mark.parametrize("times", [1.0, 2.5])
 def test_what_rests_on_the_drug_keeps_its_mean(times: float) -> None:
     """The drug's nodes jump from step to step: a signal that rests on them must not take its start from the step before."""
-    drug = Module(
-        "drug",
-        "tablet",
-        constants=("ka", "ke"),
-        jumps={"depot": "depot + dose"},
-        drug=Drug("ka", "ke", "ka", "1", {"c": "concentration"}),
-    )
     below = Module("below", "adds up", signals={"more": f"{times} * c"}, states={"sum": "more"})
     constants = np.array([RATES.clip(0.5, 20.0), np.full(LANES, 2.0)])
-    found = live(Model("sums", (drug, below), grid=(1 / 6,) * 6), {}, constants, 3, dose=10.0)
+    found = live(Model("sums", (TABLET, below), grid=(1 / 6,) * 6), {}, constants, 3, dose=10.0)
     np.testing.assert_allclose(found["sum"], times * found["exposure"], rtol=5e-6)
 
 
@@ -132,8 +132,7 @@ def test_a_bend_within_a_step_is_found_and_the_day_cut_finer() -> None:
 
 
 def test_the_step_after_the_dose_is_a_size_of_its_own() -> None:
-    drug = Module("drug", "tablet", constants=("ka", "ke"), drug=Drug("ka", "ke", "ka", "1", {"c": "concentration"}))
-    program = generate(Model("even", (drug,), grid=(0.25,) * 4))
+    program = generate(Model("even", (TABLET,), grid=(0.25,) * 4))
     assert [names for _, names in program.steps] == [("drug_0_0",), *[("drug_0_1",)] * 3]
     assert len(program.functions["drug_0_0"]) > len(program.functions["drug_0_1"])
 
@@ -200,16 +199,9 @@ def test_a_fall_of_rate_0_is_none() -> None:
 
 
 def test_an_averaged_signal_of_the_drug_begins_where_the_step_does() -> None:
-    drug = Module(
-        "drug",
-        "tablet",
-        constants=("ka", "ke"),
-        jumps={"depot": "depot + dose"},
-        drug=Drug("ka", "ke", "ka", "1", {"c": "concentration"}),
-    )
     below = Module("below", "adds up", signals={"more": "3 * c"}, averaged={"more": "sum"}, states={"sum": "more"})
     constants = np.array([np.linspace(1.0, 10.0, LANES), np.full(LANES, 2.0)])
-    found = live(Model("sums", (drug, below), grid=(1 / 6,) * 6), {}, constants, 3, dose=10.0)
+    found = live(Model("sums", (TABLET, below), grid=(1 / 6,) * 6), {}, constants, 3, dose=10.0)
     np.testing.assert_allclose(found["sum"], 3 * found["exposure"], rtol=5e-6)
 
 
