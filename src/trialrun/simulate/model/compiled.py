@@ -17,6 +17,7 @@ from trialrun.simulate.model.native import write_ir
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
 Bits = NDArray[np.unsignedinteger[Any]]
 _BITS = np.dtype(f"uint{LANES}")  # one for each lane of a block
 _LINE = 64  # bytes
@@ -42,7 +43,7 @@ class Kernel:
         pointer, whole = ctypes.c_void_p, ctypes.c_int64
         prepare, advance = (self._library.get_function_address(name) for name in ("prepare", "advance"))
         self._prepare = ctypes.CFUNCTYPE(None, pointer, pointer, whole)(prepare)
-        kinds = (pointer, pointer, pointer, whole, whole, pointer, whole, whole, pointer)
+        kinds = (pointer, pointer, pointer, whole, whole, whole, pointer, whole, whole, pointer)
         self._advance = ctypes.CFUNCTYPE(whole, *kinds)(advance)
 
     def prepare(self, constants: FloatArray) -> FloatArray:
@@ -79,20 +80,35 @@ class Kernel:
         """
         self._check_blocks(states, numbers, inputs)
         waiting = np.empty(states.shape[0], dtype=_BITS)
-        together = self._move(states, numbers, inputs, 1, None, 0, 0, waiting)
+        most = self._move(states, numbers, inputs, 1, None, 0, 0, waiting)
         late = _find_lanes(waiting)
-        if not late.size:
-            return together
-        full = late[np.minimum(np.arange(-(-late.size // LANES) * LANES), late.size - 1)]
-        own, given = (_gather(array, full) for array in (states, inputs))
+        for doubling in range(1, self.program.doublings + 1):
+            if not late.size:
+                break
+            deepest, still = self._move_apart(states, numbers, inputs, late, doubling)
+            most, late = max(most, deepest), late[still]
+        return -int(late[0]) - 1 if late.size else most
+
+    def _move_apart(
+        self, states: FloatArray, numbers: FloatArray, inputs: FloatArray, late: IntArray, doubling: int
+    ) -> tuple[int, BoolArray]:
+        """Move these lanes (k,) on by a day with steps doubled so often, in place: how often they were at most, and which lanes
+        (k,) need still shorter ones. They are spread evenly over as few blocks as hold them."""
+        blocks = -(-late.size // LANES)
+        used = -(-late.size // blocks)
+        place = np.arange(blocks * LANES).reshape(blocks, LANES)
+        # lanes without a subject of their own are given one of the others, so that none holds what nobody has
+        place = np.minimum(np.minimum(place % LANES, used - 1) + used * (place // LANES), late.size - 1)
+        at = late[place.ravel()]
+        own, given = (_gather(array, at) for array in (states, inputs))
         # what follows from the constants is worked out anew for shorter steps
-        constant = _at_line((own.shape[0], self.program.stride, LANES))
-        constant[:, : self.program.constants] = _gather(numbers[:, : self.program.constants], full)
-        waiting = np.empty(own.shape[0], dtype=_BITS)
-        most = self._move(own, constant, given, 1, None, 1, self.program.doublings, waiting)
-        states[late // LANES, :, late % LANES] = own.transpose(0, 2, 1).reshape(full.size, -1)[: late.size]
-        unsolved = _find_lanes(waiting)
-        return -int(late[unsolved[0]]) - 1 if unsolved.size else max(most, together)
+        constant = _at_line((blocks, self.program.stride, LANES))
+        constant[:, : self.program.constants] = _gather(numbers[:, : self.program.constants], at)
+        waiting = np.empty(blocks, dtype=_BITS)
+        most = self._move(own, constant, given, 1, None, doubling, doubling, waiting, used)
+        lanes = np.arange(late.size) // used, np.arange(late.size) % used
+        states[late // LANES, :, late % LANES] = own[lanes[0], :, lanes[1]]
+        return most, (waiting[lanes[0]] >> lanes[1].astype(_BITS)) & 1 == 1
 
     def _check_blocks(self, states: FloatArray, numbers: FloatArray, inputs: FloatArray) -> None:
         program = self.program
@@ -109,12 +125,14 @@ class Kernel:
         first: int,
         last: int,
         waiting: Bits | None,
+        used: int = LANES,
     ) -> int:
-        """Days with steps doubled `first` to `last` times, more often where all lanes of a block need it; lanes for which that
-        is not enough keep their states, and `waiting` (blocks,), if given, has a bit for each."""
+        """Days of the first `used` lanes of each block with steps doubled `first` to `last` times, more often where all of a
+        block need it; lanes for which that is not enough keep their states, and `waiting` (blocks,), if given, has a bit for
+        each."""
         arrays = (states.ctypes.data, numbers.ctypes.data, inputs.ctypes.data)
         place, bits = (None if array is None else array.ctypes.data for array in (ends, waiting))
-        return int(self._advance(*arrays, states.shape[0], days, place, first, last, bits))
+        return int(self._advance(*arrays, states.shape[0], used, days, place, first, last, bits))
 
 
 def _find_lanes(bits: Bits) -> IntArray:

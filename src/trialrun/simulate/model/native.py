@@ -101,8 +101,9 @@ def _row(node: ast.expr) -> tuple[str, int]:
 
 
 def write_ir(program: Program, width: int) -> str:
-    """LLVM IR with `prepare(constants, numbers, blocks)` and `advance(states, numbers, inputs, blocks, days, ends, first, last,
-    waiting)`: see compiled.py. Vectors have `width` numbers in double precision, twice as many in single; both divide LANES."""
+    """LLVM IR with `prepare(constants, numbers, blocks)` and `advance(states, numbers, inputs, blocks, used, days, ends, first,
+    last, waiting)`: see compiled.py. Vectors have `width` numbers in double precision, twice as many in single; both divide
+    LANES."""
     module = ir.Module(name="kernel")
     stepping = {"start", *(name for _, names in program.steps for name in names)}
     functions = {
@@ -115,15 +116,16 @@ def write_ir(program: Program, width: int) -> str:
 
 
 def _function(module: Any, name: str, lines: tuple[str, ...], width: int, single: bool) -> Any:
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [*[_POINTER] * 4, _DOUBLE]), name=name)
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [*[_POINTER] * 4, _DOUBLE, _INT]), name=name)
     function.linkage = "internal"
     function.attributes.add("noinline")
-    *arrays, h = function.args
+    *arrays, h, used = function.args
     for array in arrays:  # what a function writes it reads from nowhere else
         array.add_attribute("noalias")
     builder = ir.IRBuilder(function.append_basic_block())
     width *= 2 if single else 1
-    with _loop(builder, ir.Constant(_INT, LANES // width)) as group:
+    groups = builder.udiv(builder.add(used, ir.Constant(_INT, width - 1)), ir.Constant(_INT, width))
+    with _loop(builder, groups) as group:
         lane = builder.mul(group, ir.Constant(_INT, width))
         lanes = _Lanes(builder, arrays, lane, width, single)
         lanes.names["h"] = lanes.working.spread(builder.fptrunc(h, _FLOAT) if single else h)
@@ -209,20 +211,21 @@ def _prepare(module: Any, program: Program, functions: Mapping[str, Any]) -> Non
 
 def _fix(b: Any, r: _Rows, program: Program, functions: Mapping[str, Any], own: Any, near: Any, part: Any) -> None:
     """What follows from the constants of a block, for steps cut into 1 / `part`, and all of it in single precision."""
-    b.call(functions["fixed"], [own, own, own, own, part])
+    b.call(functions["fixed"], [own, own, own, own, part, ir.Constant(_INT, LANES)])
     if program.single:
         r.narrow(near, own, program.numbers)
 
 
 def _advance(module: Any, program: Program, functions: Mapping[str, Any]) -> None:
     """Blocks, days, doublings and steps; a lane's states are kept from the first attempt that it accepts."""
-    kind = ir.FunctionType(_INT, [_POINTER, _POINTER, _POINTER, _INT, _INT, _POINTER, _INT, _INT, _POINTER])
+    kind = ir.FunctionType(_INT, [_POINTER, _POINTER, _POINTER, _INT, _INT, _INT, _POINTER, _INT, _INT, _POINTER])
     function = ir.Function(module, kind, name="advance")
-    states, numbers, inputs, blocks, days, ends, first, last, waiting = function.args
+    states, numbers, inputs, blocks, used, days, ends, first, last, waiting = function.args
     b = ir.IRBuilder(function.append_basic_block())
     r = _Rows(b)
     wanted, told = (b.icmp_unsigned("!=", b.ptrtoint(place, _INT), ir.Constant(_INT, 0)) for place in (ends, waiting))
     lanes = ir.IntType(LANES)  # a bit for each lane
+    everyone = b.lshr(ir.Constant(lanes, -1), b.sub(ir.Constant(lanes, LANES), b.trunc(used, lanes)))
 
     work, start, cut = r.room(program.rows), r.room(program.states), r.room(program.numbers)
     cut_near = r.room(program.numbers, r.single) if program.single else cut
@@ -238,7 +241,7 @@ def _advance(module: Any, program: Program, functions: Mapping[str, Any]) -> Non
 
     def goes_on(doubling: Any) -> Any:
         """Lanes wait, and so many doublings are wanted; or all of them wait, so that none waits for the others of its block."""
-        all_wait = b.icmp_unsigned("==", b.load(left, typ=lanes), ir.Constant(lanes, -1))
+        all_wait = b.icmp_unsigned("==", b.load(left, typ=lanes), everyone)
         return b.and_(waits(), b.or_(b.icmp_signed("<=", doubling, last), all_wait))
 
     def fine() -> Any:
@@ -248,7 +251,7 @@ def _advance(module: Any, program: Program, functions: Mapping[str, Any]) -> Non
     def call(name: str, length: Any) -> None:
         in_steps = name not in ("give", "begin", "end")
         given = [b.load(place, typ=_POINTER) for place in (near if in_steps else exact, exact)]
-        b.call(functions[name], [stepped if in_steps else work, given[0], work, given[1], length])
+        b.call(functions[name], [stepped if in_steps else work, given[0], work, given[1], length, used])
 
     def take(*places: Any) -> None:
         for place, of in zip(places, (exact, near), strict=True):
@@ -268,7 +271,7 @@ def _advance(module: Any, program: Program, functions: Mapping[str, Any]) -> Non
             take(given, given_near)
             call("give", ir.Constant(_DOUBLE, 0.0))
             r.copy(start, work, program.states)
-            b.store(ir.Constant(lanes, -1), left)
+            b.store(everyone, left)
             b.store(b.shl(whole(1), first), steps)
             with (
                 _loop(b, b.sub(whole(program.doublings + 1), first)) as attempt,
