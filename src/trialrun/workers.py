@@ -86,7 +86,8 @@ def work_off(
     """Results of `task(*call)` for every call, in the order in which they finish. A call must not depend on another.
 
     A worker that is lost costs the calls that it was at: they are done again. Lost again and again, the run ends with a
-    TrialrunError. Processes that were `started` before are used first; this one does `meanwhile` when they have work.
+    TrialrunError. Processes that were `started` before are used first; this one does `meanwhile` when they have work, and one
+    of the calls where there are no more than workers: another process would take longer to start than it would save.
     """
     if where.dask:
         yield from _on_dask(where, task, calls)
@@ -99,7 +100,8 @@ def work_off(
 
 @contextmanager
 def start_early(workers: int, module: str) -> Iterator[ProcessPoolExecutor | None]:
-    """Processes that load a module while their work is still being read, for `work_off`; none for less than two.
+    """All processes but one, which load a module while their work is still being read, for `work_off`: where there is little
+    to do this process works as well, else the last one is started with the work. None for less than two workers.
 
     Where the reading fails they are ended at once: nobody waits for them.
     """
@@ -108,6 +110,8 @@ def start_early(workers: int, module: str) -> Iterator[ProcessPoolExecutor | Non
         return
     others = set(active_children())
     pool = _start(workers, module)
+    for _ in range(workers - 1):  # each call starts a process
+        pool.submit(_nothing)
     children = set(active_children()) - others
     try:
         yield pool
@@ -127,7 +131,8 @@ def _in_processes(
     meanwhile: Callable[[], object] | None,
 ) -> Iterator[Result]:
     left, losses = list(reversed(calls)), 0
-    while left:
+    own = [left.pop(0)] if len(calls) <= workers else []
+    while left or own:
         pool = started or _start(workers, task.__module__)
         started = None
         running: dict[Future[Result], Call] = {}
@@ -136,6 +141,8 @@ def _in_processes(
                 while left and len(running) < AHEAD * workers:
                     running[pool.submit(task, *left[-1])] = left[-1]
                     left.pop()
+                if own:
+                    yield task(*own.pop())
                 if meanwhile is not None:
                     meanwhile()
                     meanwhile = None
@@ -157,30 +164,21 @@ def _in_processes(
 
 def _start(workers: int, module: str) -> ProcessPoolExecutor:
     """Fresh processes (threads of this one would not survive a fork), each with one thread of its own for tables."""
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_leave_interrupts)
-    before = os.environ.get("POLARS_MAX_THREADS")
+    return ProcessPoolExecutor(workers, get_context("spawn"), _begin, (module,))
+
+
+def _begin(module: str) -> None:
+    """A new process loads what it will need. Ctrl-C is for the process that gives out the calls."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ["POLARS_MAX_THREADS"] = "1"
-    try:
-        for _ in range(workers):  # each call starts a process, which has this environment
-            pool.submit(_load, module)
-    finally:
-        if before is None:
-            del os.environ["POLARS_MAX_THREADS"]
-        else:
-            os.environ["POLARS_MAX_THREADS"] = before
-    return pool
-
-
-def _load(module: str) -> None:
     gc.disable()
     import_module(module)
     gc.freeze()  # what was loaded stays: it need not be looked through for garbage again and again
     gc.enable()
 
 
-def _leave_interrupts() -> None:
-    """Ctrl-C is for the process that gives out the calls."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _nothing() -> None:
+    """A call that only starts a process."""
 
 
 def _on_dask(where: Where, task: Callable[..., Result], calls: Sequence[Call]) -> Iterator[Result]:

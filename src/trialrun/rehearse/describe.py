@@ -21,9 +21,15 @@ from trialrun.simulate.ensemble import Ensemble
 
 
 def write_description(
-    rehearsal: Rehearsal, infos: Sequence[VersionInfo], about: Mapping[str, str], out: Path, made_on: date
+    rehearsal: Rehearsal,
+    infos: Sequence[VersionInfo],
+    about: Mapping[str, str],
+    notices: Sequence[str],
+    out: Path,
+    made_on: date,
 ) -> None:
-    """Write plan.json into the folder of each arm, and run.json; `about` is all that decides the results, by name."""
+    """Write plan.json into the folder of each arm, and run.json; `about` is all that decides the results, by name, and `notices`
+    are those of `notices_of`."""
     for arm, info in enumerate(infos):
         grid = json.dumps(plan_as_json(rehearsal.plan(arm), rehearsal.cycles), indent=2, ensure_ascii=False)
         (out / info.folder / "plan.json").write_text(grid + "\n", encoding="utf-8")
@@ -56,7 +62,7 @@ def write_description(
             "sets": ensemble.sets,
             "effective_sample_size": ensemble.effective_size,
         },
-        "notices": notices_of(rehearsal),
+        "notices": list(notices),
         "request": dict(about),
         "versions": [
             {

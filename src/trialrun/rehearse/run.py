@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from datetime import date
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from trialrun.analysis.outcomes import derive_outcomes
 from trialrun.analysis.run import VersionInfo, read_run
 from trialrun.record.tables import TABLES
-from trialrun.rehearse.describe import write_description
+from trialrun.rehearse.describe import notices_of, write_description
 from trialrun.rehearse.parts import PARTS, Parts, cannot_write, open_parts, refuse_another, write_table
 from trialrun.rehearse.plan import Rehearsal, Request, name_program, read_rehearsal
 from trialrun.rehearse.subjects import conduct_lean, conduct_subjects
@@ -74,8 +74,8 @@ def rehearse(
             missing = list(parts.missing(info.folder, plan.total, size))
             tell(plan.total - sum(n for _, n in missing))
             calls += [(packed, arm, first, n, keep_record) for first, n in missing]
-        # what the summary needs takes a second to load: as much as is gained by not waiting with it
-        made = work_off(where, make_chunk, calls, started, partial(import_module, "trialrun.analysis.summary"))
+        notices = cache(partial(notices_of, plan))
+        made = work_off(where, make_chunk, calls, started, partial(_prepare_end, notices))
         left = Counter(arm for _, arm, *_ in calls)
         for arm in (arm for arm in range(len(infos)) if not left[arm]):
             _merge(parts, infos[arm], out, plan.total, keep_record)
@@ -85,7 +85,7 @@ def rehearse(
             left[arm] -= 1
             if not left[arm]:  # while others are still at work
                 _merge(parts, infos[arm], out, plan.total, keep_record)
-        write_description(plan, infos, about, out, made_on)
+        write_description(plan, infos, about, notices(), out, made_on)
         parts.remove()
     # here, because workers read this module as well and need no statistics
     from trialrun.analysis.summary import summarize_run, write_summary
@@ -94,6 +94,12 @@ def rehearse(
     rows = summarize_run(run)
     write_summary(run, rows)
     return rows
+
+
+def _prepare_end(notices: Callable[[], object]) -> None:
+    """What is needed when the work is done and takes a second: found out and loaded while others are still at work."""
+    notices()
+    import_module("trialrun.analysis.summary")
 
 
 def cut_evenly(total: int, arms: int, workers: int, most: int) -> int:
