@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +91,33 @@ def test_facts_pull_the_numbers_their_way(work: Path, tmp_path: Path) -> None:
         means.append(float(ensemble.weights @ ensemble.values[:, 0]))
         assert results["facts"]["neutropenia"]["published"] == events / 200
     assert means[1] > means[0] + 0.05, "more neutropenia means a larger effect on its precursors"
+
+
+def test_a_trial_that_weights_cannot_leave_out_is_predicted_by_a_calibration_without_it(
+    work: Path, tmp_path: Path
+) -> None:
+    """So few sets have no shape of their weights, so both are fitted again."""
+    said = []
+    predicted = []
+    for events in (FEWER, MORE):
+        file = _file(tmp_path / str(events), events)
+        plain, by_weights = calibrate(file, EFFORT, work, _nothing)
+        refitted, results = calibrate(
+            file, replace(EFFORT, refit=True), work, lambda stage, done, of: said.append(stage)
+        )
+        assert refitted.weights.tobytes() == plain.weights.tobytes()
+        assert {report: one["by"] for report, one in by_weights["held_out"].items()} == {
+            "neutropenia": "weights",
+            "lysis": "weights",
+        }
+        assert {report: one["by"] for report, one in results["held_out"].items()} == {
+            "neutropenia": "refit",
+            "lysis": "refit",
+        }
+        predicted.append(results["held_out"]["neutropenia"]["facts"]["neutropenia"])
+    assert predicted[0]["rate"] == predicted[1]["rate"], "what was left out is not looked at"
+    assert predicted[0]["tail"] != predicted[1]["tail"]
+    assert "without neutropenia: sets" in said
 
 
 def _simulated(luck: np.random.Generator, odds: np.ndarray, names: list[str], of: int) -> tuple[dict, dict]:

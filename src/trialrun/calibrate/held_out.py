@@ -2,12 +2,13 @@
 
 The sets are not simulated again: those that the left-out facts spoke for lose the weight that these gave them (importance
 sampling with smoothed weights, as in leave-one-out cross-validation: Vehtari A, Gelman A, Gabry J. Stat Comput
-2017;27:1413-32). Where few sets are left that way, the effective size and the shape of the largest weights say so.
+2017;27:1413-32). Where few sets are left that way, the effective size and the shape of the largest weights say so; then another
+calibration, without that trial, can predict it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -42,15 +43,42 @@ def leave_out(
                 calibration.facts[name], rate[name], size[name], calibration.overdispersion
             )
         left, shape = smooth_weights(np.exp(others - others.max()))
-        found[report] = {
-            "effective_sample_size": float(1.0 / np.sum(left**2)),
-            "pareto_shape": None if np.isnan(shape) else round(shape, 2),
-            "facts": {
-                name: _predict(calibration.facts[name], left, rate[name], size[name], calibration.overdispersion)
-                for name in names
-            },
-        }
+        told = None if np.isnan(shape) else round(shape, 2)
+        found[report] = _tell(calibration, names, left, told, rate, size, "weights")
     return found
+
+
+def predict_without(
+    calibration: Calibration,
+    weights: FloatArray,
+    shape: float | None,
+    rate: Mapping[str, FloatArray],
+    size: Mapping[str, FloatArray],
+) -> dict[str, Any]:
+    """The facts that this calibration left out, as the sets that it found predict them: as one trial of `leave_out`."""
+    return _tell(calibration, calibration.left_out, weights, shape, rate, size, "refit")
+
+
+def _tell(
+    calibration: Calibration,
+    names: Collection[str],
+    weights: FloatArray,
+    shape: float | None,
+    rate: Mapping[str, FloatArray],
+    size: Mapping[str, FloatArray],
+    by: str,
+) -> dict[str, Any]:
+    """`by` says how they were left out: by `weights`, or by a `refit`."""
+    return {
+        "by": by,
+        "effective_sample_size": float(1.0 / np.sum(weights**2)),
+        "pareto_shape": shape,
+        "facts": {
+            name: _predict(calibration.facts[name], weights, rate[name], size[name], calibration.overdispersion)
+            for name in calibration.facts
+            if name in names
+        },
+    }
 
 
 def find_misfits(

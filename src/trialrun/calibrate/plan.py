@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -153,7 +154,7 @@ class Arm:
 @dataclass(frozen=True, slots=True)
 class Calibration:
     """A calibration file with its trials read: facts and priors by name, arms in the order of the file; `population` is the one
-    whose numbers are fitted."""
+    whose numbers are fitted. Facts that are `left_out` are simulated, and fitted to by nothing."""
 
     file: Path
     text: str
@@ -163,6 +164,16 @@ class Calibration:
     priors: dict[str, Prior]
     arms: tuple[Arm, ...]
     overdispersion: float
+    left_out: frozenset[str] = frozenset()
+
+    @property
+    def fitted(self) -> dict[str, Fact]:
+        """The facts that are not left out."""
+        return {name: fact for name, fact in self.facts.items() if name not in self.left_out}
+
+    def without(self, facts: Iterable[str]) -> Calibration:
+        """The same calibration to all facts but these."""
+        return replace(self, left_out=frozenset(facts))
 
     def values(self, scores: FloatArray) -> dict[str, FloatArray]:
         """Numbers by name, (n,) each, for scores (n, P) in prior standard deviations."""

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from hashlib import blake2b
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -17,22 +15,20 @@ from scipy.special import logsumexp
 from scipy.stats import norm, qmc
 
 from trialrun import __version__
-from trialrun.calibrate.arms import count_events, rates
+from trialrun.calibrate.arms import rates
+from trialrun.calibrate.batches import BATCH, Counts, Progress, simulate_batches
 from trialrun.calibrate.emulate import Emulator, fit_emulator
 from trialrun.calibrate.evidence import average_likelihood, estimate_evidence
-from trialrun.calibrate.held_out import find_misfits, leave_out
+from trialrun.calibrate.held_out import find_misfits, leave_out, predict_without
 from trialrun.calibrate.likelihood import from_odds, known_from, log_likelihood, odds_variance, to_odds
 from trialrun.calibrate.plan import Calibration, read_calibration
-from trialrun.calibrate.smooth import smooth_weights
+from trialrun.calibrate.smooth import TRUSTED, smooth_weights
 from trialrun.simulate.ensemble import Ensemble, describe_structure
 from trialrun.vocab.problems import Problem, TrialrunError
 
 FloatArray = NDArray[np.float64]
-Counts = dict[str, FloatArray]
 Learnt = tuple[FloatArray, Counts, Counts]  # scores, and of each fact the events and the subjects assessed
-Progress = Callable[[str, int, int], None]  # what is being done, how much of it, of how much
 
-BATCH = 32  # parameter sets simulated at once
 _LEAST_ERROR = 0.05  # log-odds: no surface is known better than this (assumed)
 _WIDE = 1.3  # the design reaches somewhat further than the prior
 
@@ -40,7 +36,10 @@ _WIDE = 1.3  # the design reaches somewhat further than the prior
 @dataclass(frozen=True, slots=True)
 class Effort:
     """How much is simulated: for the emulator `design` sets of `few` subjects over the priors and half as many of twice as many
-    subjects about its first posterior, then half of `sets` of `many` each about its second; at last `sets` of `many` each."""
+    subjects about its first posterior, then half of `sets` of `many` each about its second; at last `sets` of `many` each.
+
+    With `refit` a published trial that the weights cannot leave out is left out by a calibration without it, of half of `sets`.
+    """
 
     design: int
     few: int
@@ -48,6 +47,25 @@ class Effort:
     many: int
     seed: int
     workers: int
+    refit: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """Sets from the posterior: `scores` (sets, P), the `rate` of each fact and from how many subjects (`size`) it is known,
+    (sets,) each, and the logarithm of their weights, `logs` (sets,), before they are smoothed."""
+
+    emulator: Emulator
+    scores: FloatArray
+    rate: Counts
+    size: Counts
+    logs: FloatArray
+    chain: dict[str, Any]
+
+    def smooth(self) -> tuple[FloatArray, float | None]:
+        """The weights (sets,), smoothed, and the shape of the largest."""
+        weights, shape = smooth_weights(np.exp(self.logs - logsumexp(self.logs)))
+        return weights, None if np.isnan(shape) else round(shape, 2)
 
 
 def calibrate(file: Path, effort: Effort, work: Path, progress: Progress) -> tuple[Ensemble, dict[str, Any]]:
@@ -59,8 +77,25 @@ def calibrate(file: Path, effort: Effort, work: Path, progress: Progress) -> tup
     calibration = read_calibration(file)
     folder = work / _name(calibration, effort)
     folder.mkdir(parents=True, exist_ok=True)
-    design: FloatArray = _WIDE * norm.ppf(qmc.Sobol(len(calibration.priors), seed=effort.seed).random(effort.design))
-    learnt = [(design, *_simulate(calibration, design, effort.few, effort, folder, "design", progress))]
+    scores: FloatArray = _WIDE * norm.ppf(qmc.Sobol(len(calibration.priors), seed=effort.seed).random(effort.design))
+    design = scores, *_simulate(calibration, scores, effort.few, effort, folder, "design", progress)
+    fit = _fit(calibration, design, effort, folder, progress)
+    weights, shape = fit.smooth()
+    names = tuple(calibration.priors)
+    values = np.column_stack([calibration.values(fit.scores)[name] for name in names])
+    about = _about(calibration, effort) | {"misfits": find_misfits(calibration, weights, fit.rate, fit.size)}
+    ensemble = Ensemble(names, values, weights, about)
+    return ensemble, {
+        **_results(calibration, fit.emulator, ensemble, fit.scores, fit.rate),
+        "chain": fit.chain | {"pareto_shape": shape},
+        "evidence": _find_evidence(calibration, fit.emulator, fit.scores, fit.logs, effort.seed),
+        "held_out": _leave_out(calibration, fit, design, effort, folder, progress),
+    }
+
+
+def _fit(calibration: Calibration, design: Learnt, effort: Effort, folder: Path, progress: Progress) -> _Fit:
+    """All stages after the first design."""
+    learnt = [design]
     emulator = _emulate(calibration, learnt)
     near, _ = _sample(calibration, emulator, effort, effort.design // 2, "first posterior", progress)
     near = near.mean(axis=0) + _WIDE * (near - near.mean(axis=0))
@@ -74,27 +109,28 @@ def calibrate(file: Path, effort: Effort, work: Path, progress: Progress) -> tup
     events, assessed = _simulate(calibration, posterior, effort.many, effort, folder, "sets", progress)
     rate, size = _pool(calibration, emulator, posterior, events, assessed)
     logs = _weigh(calibration, emulator, posterior, rate, size)
-    weights, shape = smooth_weights(np.exp(logs - logsumexp(logs)))
-    names = tuple(calibration.priors)
-    values = np.column_stack([calibration.values(posterior)[name] for name in names])
-    about = _about(calibration, effort) | {"misfits": find_misfits(calibration, weights, rate, size)}
-    ensemble = Ensemble(names, values, weights, about)
-    results = _results(calibration, emulator, ensemble, posterior, rate)
-    chain["pareto_shape"] = None if np.isnan(shape) else round(shape, 2)
-    evidence = _find_evidence(calibration, emulator, posterior, logs, effort.seed)
-    return ensemble, {
-        **results,
-        "chain": chain,
-        "evidence": evidence,
-        "held_out": leave_out(calibration, logs, rate, size),
-    }
+    return _Fit(emulator, posterior, rate, size, logs, chain)
 
 
-def _name(calibration: Calibration, effort: Effort) -> str:
-    parts = [calibration.text, *(arm.population.content_hash for arm in calibration.arms), __version__]
-    parts += [arm.plan.version.hash for arm in calibration.arms]
-    parts.append(f"{effort.design} {effort.few} {effort.sets} {effort.many} {effort.seed} {BATCH}")
-    return blake2b("|".join(parts).encode(), digest_size=8).hexdigest()
+def _leave_out(
+    calibration: Calibration, fit: _Fit, design: Learnt, effort: Effort, folder: Path, progress: Progress
+) -> dict[str, Any]:
+    """Each published trial as the others predict it: by weights, and where those are not to be trusted by another calibration."""
+    found = leave_out(calibration, fit.logs, fit.rate, fit.size)
+    for report, one in found.items() if effort.refit else ():
+        shape = one["pareto_shape"]
+        if shape is not None and shape <= TRUSTED:
+            continue
+        others = calibration.without(one["facts"])
+        own = folder / f"without-{re.sub('[^a-z0-9]+', '-', report.lower())}"
+        own.mkdir(exist_ok=True)
+
+        def told(stage: str, done: int, of: int, report: str = report) -> None:
+            progress(f"without {report}: {stage}", done, of)
+
+        again = _fit(others, design, replace(effort, sets=effort.sets // 2), own, told)
+        found[report] = predict_without(others, *again.smooth(), again.rate, again.size)
+    return found
 
 
 def _simulate(
@@ -105,73 +141,16 @@ def _simulate(
     folder: Path,
     stage: str,
     progress: Progress,
-) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
-    """Counts of every fact for all scores, batch by batch, each kept on disk when it is done. A batch that was made for other
-    scores (another release of a library moved the posterior) is made again."""
+) -> tuple[Counts, Counts]:
     size = max(1, BATCH * effort.few // subjects)
-    firsts = list(range(0, len(scores), size))
-    files = [folder / f"{stage}-{first:06d}.npz" for first in firsts]
-    wanted = [
-        (first, file)
-        for first, file in zip(firsts, files, strict=True)
-        if not _holds(file, scores[first : first + size])
-    ]
-    done = len(firsts) - len(wanted)
-    progress(stage, done, len(firsts))
-    tasks = [
-        (str(calibration.file), scores[first : first + size], subjects, effort.seed, str(file))
-        for first, file in wanted
-    ]
-    for _ in _each(tasks, effort.workers):
-        done += 1
-        progress(stage, done, len(firsts))
-    parts = [np.load(file) for file in files]
-    events = {name: np.concatenate([part[f"events/{name}"] for part in parts]) for name in calibration.facts}
-    assessed = {name: np.concatenate([part[f"assessed/{name}"] for part in parts]) for name in calibration.facts}
-    return events, assessed
+    return simulate_batches(calibration, scores, subjects, size, effort.seed, effort.workers, folder, stage, progress)
 
 
-def _holds(file: Path, scores: FloatArray) -> bool:
-    if not file.exists():
-        return False
-    with np.load(file) as part:
-        return "scores" in part and np.array_equal(part["scores"], scores)
-
-
-Task = tuple[str, FloatArray, int, int, str]
-
-
-def _each(tasks: list[Task], workers: int) -> Iterator[None]:
-    if workers == 1:
-        for task in tasks:
-            _one(task)
-            yield
-        return
-    # fresh processes: threads of the parent do not survive a fork
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        for finished in as_completed([pool.submit(_one, task) for task in tasks]):
-            yield finished.result()
-
-
-def _one(task: Task) -> None:
-    file, scores, subjects, seed, target = task
-    events, assessed = count_events(_read(file), scores, subjects, seed)
-    kept: dict[str, Any] = {"scores": scores}
-    kept |= {f"events/{name}": column for name, column in events.items()}
-    kept |= {f"assessed/{name}": column for name, column in assessed.items()}
-    part = Path(target).with_suffix(".part.npz")
-    np.savez(part, **kept)
-    part.replace(target)
-
-
-_CALIBRATIONS: dict[str, Calibration] = {}
-
-
-def _read(file: str) -> Calibration:
-    """Read once in each worker."""
-    if file not in _CALIBRATIONS:
-        _CALIBRATIONS[file] = read_calibration(Path(file))
-    return _CALIBRATIONS[file]
+def _name(calibration: Calibration, effort: Effort) -> str:
+    parts = [calibration.text, *(arm.population.content_hash for arm in calibration.arms), __version__]
+    parts += [arm.plan.version.hash for arm in calibration.arms]
+    parts.append(f"{effort.design} {effort.few} {effort.sets} {effort.many} {effort.seed} {BATCH}")
+    return blake2b("|".join(parts).encode(), digest_size=8).hexdigest()
 
 
 def _emulate(calibration: Calibration, learnt: list[Learnt]) -> Emulator:
@@ -207,7 +186,9 @@ def _emulated(calibration: Calibration, emulator: Emulator, scores: FloatArray) 
     """Log-likelihood of all facts, (n,), by the emulator; its error makes a rate less well known."""
     odds = emulator.predict(scores)
     total = np.zeros(len(scores))
-    for i, fact in enumerate(calibration.facts.values()):
+    for i, (name, fact) in enumerate(calibration.facts.items()):
+        if name in calibration.left_out:
+            continue
         rate = from_odds(fact, odds[:, i])
         size = known_from(fact, rate, emulator.error[i] ** 2)
         total += log_likelihood(fact, rate, size, calibration.overdispersion)
@@ -273,7 +254,7 @@ def _pool(
 def _weigh(calibration: Calibration, emulator: Emulator, scores: FloatArray, rate: Counts, size: Counts) -> FloatArray:
     """Logarithm of the importance weights (sets,): likelihood by simulation over that by the emulator that proposed the set."""
     direct = np.zeros(len(scores))
-    for name, fact in calibration.facts.items():
+    for name, fact in calibration.fitted.items():
         direct = direct + log_likelihood(fact, rate[name], size[name], calibration.overdispersion)
     return np.asarray(direct - _emulated(calibration, emulator, _within(scores)))
 

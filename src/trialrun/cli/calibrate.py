@@ -22,6 +22,13 @@ def calibrate(
     few: Annotated[int, typer.Option("--few", min=10, help="Subjects of each trial for each set to learn from.")] = 40,
     many: Annotated[int, typer.Option("--many", min=10, help="Subjects of each trial for each set shipped.")] = 200,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Luck: the same seed gives the same sets.")] = 1,
+    refit: Annotated[
+        bool,
+        typer.Option(
+            "--refit",
+            help="Calibrate again without each published trial that the weights cannot leave out: some 6 minutes each.",
+        ),
+    ] = False,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes.")] = 2,
     work: Annotated[
         Path, typer.Option("--work", help="Where finished batches are kept; the same call goes on from them.")
@@ -46,7 +53,7 @@ def calibrate(
 
     file = study / "calibration.yaml" if study.is_dir() else study
     folder = out or file.parent
-    effort = Effort(design, few, sets, many, seed, workers)
+    effort = Effort(design, few, sets, many, seed, workers, refit)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
     tasks: dict[str, TaskID] = {}
