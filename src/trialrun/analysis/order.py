@@ -1,14 +1,10 @@
 """How probable it is that one schedule is better than another, over the parameter sets.
 
-In each parameter set the schedules are compared on the same subjects. The difference of the set, d, is known only as
-well as the subjects of the set allow; counting the sets in which the simulated difference points one way would mix that
-noise into the answer and draw every probability towards one half. So d is taken as normal over the sets, d ~ N(mu,
-tau2). tau2 is the component between sets of the paired differences (`uncertainty.solve_components`), from which chance
-is removed. The probability is the normal integral, averaged over the error by simulation of mu and tau2: with them
-taken as exact it would be surer than the simulation allows. Its interval holds that error.
-
-Over skewed differences the normal is wrong in its tail: where d is never above zero, and its mean is no larger than its
-spread, it still gives a probability of about 0.85 and not 1. The plain share of sets stands beside it (`counted`).
+In each parameter set the schedules are compared on the same subjects. Which of them has the lower rate in a set is known only as
+well as its subjects allow; counting the sets in which the simulated difference points one way would mix that noise into the
+answer and draw every probability towards one half. So the share of discordant subjects who are met under the first alone is taken
+as beta over the sets (`discordance`), which follows skewed differences of rare events as well. The plain share of sets stands
+beside it (`counted`).
 """
 
 from __future__ import annotations
@@ -20,8 +16,8 @@ from itertools import combinations
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy.special import ndtr
 
+from trialrun.analysis.discordance import believe_lower
 from trialrun.analysis.estimates import LEVEL
 from trialrun.analysis.uncertainty import (
     DRAWS,
@@ -31,6 +27,7 @@ from trialrun.analysis.uncertainty import (
     SUBJECTS,
     TOTAL,
     TRIAL_SIZES,
+    TRIALS,
     Grouping,
     draw_components,
     solve_components,
@@ -38,6 +35,7 @@ from trialrun.analysis.uncertainty import (
 )
 
 FloatArray = NDArray[np.float64]
+_ROUNDS = 200  # of fitting orders to pairs: more change nothing that is shown
 FEWEST_SETS = 10  # below it neither the spread between sets nor its error can be told (assumed)
 
 
@@ -74,8 +72,8 @@ class Order:
 def estimate_order(values: Mapping[str, pl.Series], groups: Grouping) -> Order | None:
     """The order of the versions by their rates; None with fewer than 10 parameter sets.
 
-    `values` has one number a subject under each version (null: not assessed), the same subjects in the same order, of
-    whom `groups` tells the trials and parameter sets.
+    `values` tells of each subject under each version whether the event happened (null: not assessed), the same subjects in the
+    same order, of whom `groups` tells the trials and parameter sets.
     """
     if groups.of_trial.max(initial=-1) + 1 < FEWEST_SETS:
         return None
@@ -98,19 +96,18 @@ def _pair(first: str, second: str, sums: FloatArray) -> Pair:
     if totals[SQUARES] == 0:
         return Pair(first, second, np.nan, np.nan, np.nan, 0.0, 0.0, 0.0, np.nan, len(sums), int(totals[SUBJECTS]))
     mean, spread = _moments(totals)
-    means, spreads = _again(totals)
-    again = probability_below(means, spreads)
-    low, high = np.quantile(again, ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
     differences = sums[:, TOTAL]
+    only_first, only_second = ((sums[:, SQUARES] + sign * differences) / 2 for sign in (1, -1))
+    probability, low, high = believe_lower(only_first, only_second, sums[:, TRIALS], LEVEL)
     return Pair(
         first,
         second,
-        float(again.mean()),
-        float(low),
-        float(high),
+        probability,
+        low,
+        high,
         float(mean),
         float(spread),
-        _doubt(means, spreads),
+        _doubt(*_again(totals)),
         float(((differences < 0) + 0.5 * (differences == 0)) @ sums[:, SUBJECTS] / totals[SUBJECTS]),
         len(sums),
         int(totals[SUBJECTS]),
@@ -140,25 +137,19 @@ def _moments(totals: FloatArray) -> tuple[FloatArray, FloatArray]:
     return totals[..., TOTAL] / totals[..., SUBJECTS], np.sqrt(solve_components(totals)[0])
 
 
-def probability_below(mean: FloatArray, spread: FloatArray) -> FloatArray:
-    """P(d < 0) for d ~ N(mean, spread); without spread 1, 0, or one half where the mean is 0."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.where(spread > 0, -mean / spread, -np.sign(mean) * np.inf)
-    return np.asarray(ndtr(np.where(np.isnan(ratio), 0.0, ratio)))
-
-
 def _orders(
     names: Sequence[str],
     pairs: Sequence[Pair],
     values: Mapping[str, pl.Series],
     groups: Grouping,
 ) -> tuple[tuple[tuple[str, ...], float], ...]:
-    """Probabilities of the complete orders, by drawing the rates of the sets from a normal distribution.
+    """Probabilities of the complete orders.
 
-    Its variances hold the error by simulation, as those of the pairs do: an order is no surer than its pairs. Covariances
+    Rates of the sets are drawn from a normal distribution whose variances hold the error by simulation. Covariances
     follow from the variances of the rates and of their differences, as the estimators are quadratic; a matrix that chance
-    has made impossible is moved to the nearest possible one (negative eigenvalues to zero). Empty where two versions never
-    differ: they have no order.
+    has made impossible is moved to the nearest possible one (negative eigenvalues to zero). The orders that come out are then given
+    the weights nearest to those of the drawing with which they agree with the probabilities of the pairs (iterative proportional
+    fitting), so an order is no surer than its pairs. Empty where two versions never differ: they have no order.
     """
     if len(names) < 3 or any(np.isnan(pair.probability) for pair in pairs):
         return ()
@@ -176,8 +167,13 @@ def _orders(
     root = axes * np.sqrt(np.maximum(size, 0.0))
     drawn = means + np.random.default_rng(SEED).standard_normal((DRAWS, len(names))) @ root.T
     ranked, counts = np.unique(np.argsort(drawn, axis=1, kind="stable"), axis=0, return_counts=True)
-    found = [
-        (tuple(names[number] for number in rank), float(count / DRAWS))
-        for rank, count in zip(ranked, counts, strict=True)
-    ]
+    rank = np.argsort(ranked, axis=1)  # of each version in each order
+    share = counts / DRAWS
+    for _ in range(_ROUNDS):
+        for pair in pairs:
+            before = rank[:, place[pair.first]] < rank[:, place[pair.second]]
+            drawn_so = share @ before
+            if 0 < drawn_so < 1:
+                share = share * np.where(before, pair.probability / drawn_so, (1 - pair.probability) / (1 - drawn_so))
+    found = [(tuple(names[number] for number in order), float(part)) for order, part in zip(ranked, share, strict=True)]
     return tuple(sorted(found, key=lambda item: (-item[1], item[0])))

@@ -19,7 +19,7 @@ from trialrun.analysis.uncertainty import NESTED, Prediction, predict_share, spl
 
 LARGE = "true rate of a large trial: parameters and trials, beta distribution of that mean and variance"
 TRIAL = "a trial of n: parameters, trials and sampling, beta-binomial"
-ORDER = "probability over parameter sets, paired differences, normal without their noise; interval: Monte Carlo"
+ORDER = "probability over parameter sets, discordant pairs, beta over the sets; interval: Monte Carlo"
 _ONE_EACH = "; one trial a set: between parameter sets and between trials are one number"
 
 
@@ -105,7 +105,13 @@ def order_versions(outcome: Outcome, happened: Mapping[str, pl.Series], matches:
         )
     for versions, probability in order.orders:
         ranked = versions if outcome.better == "low" else versions[::-1]
-        found = Interval(probability, math.nan, math.nan, order.sets, "drawn from the normal distribution of the sets")
+        found = Interval(
+            probability,
+            math.nan,
+            math.nan,
+            order.sets,
+            "drawn from the normal distribution of the sets, weighted to agree with the pairs",
+        )
         yield make_row(outcome, ranked[0], "order", found, None, category=", then ".join(ranked))
 
 
