@@ -29,6 +29,7 @@ from trialrun.analysis.rows import Row
 from trialrun.analysis.run import read_run
 from trialrun.analysis.summary import summarize_run
 from trialrun.calibrate.plan import read_calibration
+from trialrun.calibrate.smooth import largest_trusted
 from trialrun.rehearse import Request, Where, rehearse
 from trialrun.simulate.ensemble import read_ensemble
 from trialrun.simulate.population import SECTIONS, read_population
@@ -111,14 +112,14 @@ def _facts(found: dict[str, Predicted]) -> list[str]:
 
 def _held_out(found: dict[str, Any], facts: dict[str, Any]) -> list[str]:
     lines = [
-        "| left out | worth | shape | fact | published | predicted rate | predicted count, 95 % | | tail |",
-        "|---|---:|---:|---|---:|---:|---:|---|---:|",
+        "| left out | how | worth | shape | fact | published | predicted rate | predicted count, 95 % | | tail |",
+        "|---|---|---:|---:|---|---:|---:|---:|---|---:|",
     ]
     for report, one in found.items():
         for place, (name, fact) in enumerate(one["facts"].items()):
             shape = "not told" if one["pareto_shape"] is None else one["pareto_shape"]
-            worth = f"{one['effective_sample_size']:.0f} | {shape}"
-            head = f"{report} | {worth}" if place == 0 else " | | "
+            worth = f"{one['by']} | {one['effective_sample_size']:.0f} | {shape}"
+            head = f"{report} | {worth}" if place == 0 else " | | | "
             inside = "inside" if is_inside(fact, facts[name]) else "OUTSIDE"
             lines.append(
                 f"| {head} | {name} | {facts[name]['told']} | {points(fact['rate'])} % |"
@@ -254,8 +255,10 @@ def main() -> None:
         "",
         "## Published trials left out in turn",
         "",
-        "Here each published trial is predicted from the others alone: the sets lose the weight that its facts gave them (importance sampling, no new"
-        " simulation). *Worth* is the effective sample size that is left, with the largest weights smoothed, and *shape* that of their distribution: with fewer than some 30, or above 0.7, a row is a rough guess: sets that were drawn where a trial wanted them are few where the others are. *Tail* is how probable a count is that is as far out as"
+        "Here each published trial is predicted from the others alone. *How*: by *weights* the sets lose the weight that its facts gave them (importance"
+        f" sampling, no new simulation); where the shape of the largest of the new weights is above {largest_trusted(ensemble.sets):.2f} (sets that were drawn where a trial wanted them are few"
+        " where the others are), by a *refit*, another calibration without that trial. *Worth* is the effective sample size of the sets, with the largest weights"
+        " smoothed, and *shape* that of their distribution. *Tail* is how probable a count is that is as far out as"
         " the published one or further, twice; of an upper bound, a count that keeps it. This is out of sample as far as the"
         " facts go; the structure of the model and its priors were made by people who knew them all.",
         "",

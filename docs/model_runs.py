@@ -11,7 +11,8 @@ from scipy import stats
 
 from trialrun.analysis.uncertainty import group_trials, predict_share, split_variance, sum_by_set
 from trialrun.calibrate.count import counted
-from trialrun.calibrate.plan import Arm, Calibration, Fact
+from trialrun.calibrate.file import Fact
+from trialrun.calibrate.plan import Arm, Calibration
 from trialrun.rehearse import derive_subject_outcomes
 from trialrun.simulate.ensemble import Ensemble, assign_sets, numbers_for
 

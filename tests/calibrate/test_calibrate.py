@@ -27,8 +27,8 @@ trials:
   amended: {{study: {studies}/lenalidomide-cll, version: amendment-1, cycles: 1}}
   without: {{study: {studies}/lenalidomide-cll, version: amendment-1, cycles: 1, without: [hydration, allopurinol]}}
 facts:
-  neutropenia: {{outcome: neutropenia_3, seen_in: [amended], events: {events}, of: 200, source: made up}}
-  lysis: {{outcome: ctls_reported, seen_in: [without], events: 0, of: 20, source: made up}}
+  neutropenia: {{outcome: neutropenia_3, seen_in: [amended], events: {events}, of: 200, source: chen2011}}
+  lysis: {{outcome: ctls_reported, seen_in: [without], events: 0, of: 20, source: chen2011}}
 priors:
   marrow.neutrophil_emax: {{median: 0.51, sd: 0.6, scale: logit, why: a test}}
   marrow.neutrophil_ec50: {{median: 40, sd: 0.4, why: a test}}
@@ -143,11 +143,12 @@ def test_pooled_rates_are_nearer_the_truth_than_simulated_ones(tmp_path: Path) -
     right = emulator.predict(scores) + 0.2
     names = list(calibration.facts)
     events, assessed = _simulated(luck, right, names, 100)
-    rate, size = _pool(calibration, emulator, scores, events, assessed)
+    rate, size, simulated = _pool(calibration, emulator, scores, events, assessed)
     for i, name in enumerate(names):
         truth = 1 / (1 + np.exp(-right[:, i]))
         alone = np.abs((events[name] + 0.5) / 101 - truth).mean()
         assert np.abs(rate[name] - truth).mean() < 0.5 * alone
+        assert 0 < simulated[name] < 0.5, "most of it is what 300 sets tell of each other"
         assert (size[name] > 100).all(), "known better than from the subjects of the set alone"
         off = (rate[name] - truth) / np.sqrt(truth * (1 - truth) / size[name])
         assert np.sqrt(np.mean(off**2)) < 1.3, "and told honestly how well"
@@ -168,6 +169,12 @@ def test_other_trials_leave_out_what_they_did_not_have(tmp_path: Path) -> None:
         ("without: [hydration, allopurinol]", "without: [insulin]", "no such treatment"),
         ("events: 0, of: 20", "events: 21, of: 20", "more events than subjects"),
         ("sd: 0.4", "sd: 0", "sd above 0"),
+        ("sd: 0.6, scale: logit", "sd: 0.6", "be what nothing can be"),
+        ("source: chen2011", "source: chen1911", "not one of the sources"),
+        ("overdispersion: 0.02", "overdispersion: -0.5", "greater than or equal to 0"),
+        ("overdispersion: 0.02", "overdispersion: 1.5", "less than 1"),
+        ("cycles: 1}}", "cycles: 0}}", "greater than or equal to 1"),
+        ("seen_in: [without]", "seen_in: []", "at least 1 item"),
         (
             "marrow.neutrophil_ec50:",
             "marrow.neutrophil_ec50:shift:",

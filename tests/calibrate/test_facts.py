@@ -11,9 +11,10 @@ from pydantic import ValidationError
 from scipy import stats
 
 from trialrun.calibrate.count import counted
+from trialrun.calibrate.file import Fact
 from trialrun.calibrate.held_out import find_misfits, leave_out
 from trialrun.calibrate.likelihood import known_from, law_of, log_likelihood, odds_variance
-from trialrun.calibrate.plan import Calibration, Fact, read_calibration
+from trialrun.calibrate.plan import Calibration, read_calibration
 from trialrun.simulate.population import read_population
 
 STUDY = Path(__file__).resolve().parents[2] / "studies" / "lenalidomide-cll"

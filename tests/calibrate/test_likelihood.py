@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from trialrun.calibrate.file import Fact
 from trialrun.calibrate.likelihood import from_odds, log_likelihood, odds_variance, to_odds
-from trialrun.calibrate.plan import Fact
 
 RATES = np.array([0.02, 0.2, 0.5, 0.9])
 

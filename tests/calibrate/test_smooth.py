@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from trialrun.calibrate.smooth import TRUSTED, smooth_weights
+from trialrun.calibrate.smooth import largest_trusted, smooth_weights
 
 
 def test_smoothing_tames_one_weight_and_leaves_the_others_in_order() -> None:
@@ -36,7 +36,7 @@ def test_a_mean_over_smoothed_weights_is_that_of_the_target() -> None:
         shapes.append(shape)
     assert np.mean(found) == pytest.approx(0.7, abs=0.02)
     assert np.std(found) < 1.1 * np.std(raw)
-    assert np.median(shapes) < TRUSTED
+    assert np.median(shapes) < largest_trusted(640)
 
 
 @pytest.mark.parametrize("weights", [np.ones(50), np.array([0.2, 0.3, 0.5])])
@@ -44,3 +44,7 @@ def test_where_there_is_no_tail_nothing_is_smoothed(weights: np.ndarray) -> None
     smoothed, shape = smooth_weights(weights)
     assert smoothed == pytest.approx(weights / weights.sum())
     assert np.isnan(shape)
+
+
+def test_fewer_weights_are_trusted_up_to_a_smaller_shape() -> None:
+    assert [largest_trusted(n) for n in (100, 640, 10_000)] == pytest.approx([0.5, 0.6436, 0.7], abs=1e-4)

@@ -147,9 +147,9 @@ def _orders(
 
     Rates of the sets are drawn from a normal distribution whose variances hold the error by simulation. Covariances
     follow from the variances of the rates and of their differences, as the estimators are quadratic; a matrix that chance
-    has made impossible is moved to the nearest possible one (negative eigenvalues to zero). The orders that come out are then given
-    the weights nearest to those of the drawing with which they agree with the probabilities of the pairs (iterative proportional
-    fitting), so an order is no surer than its pairs. Empty where two versions never differ: they have no order.
+    has made impossible is moved to the nearest possible one (negative eigenvalues to zero). The orders that come out are then
+    given the weights nearest to those of the drawing with which they agree with the probabilities of the pairs (iterative
+    proportional fitting), so an order is no surer than its pairs. Empty where two versions never differ: they have no order.
     """
     if len(names) < 3 or any(np.isnan(pair.probability) for pair in pairs):
         return ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from trialrun.analysis.definitions import Outcome, all_outcomes
-from trialrun.calibrate.plan import Fact
+from trialrun.calibrate.file import Fact
 
 
 def counted(fact: Fact) -> pl.Expr:

@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from trialrun.calibrate.file import Fact
 from trialrun.calibrate.likelihood import law_of, log_likelihood
-from trialrun.calibrate.plan import Calibration, Fact
+from trialrun.calibrate.plan import Calibration
 from trialrun.calibrate.smooth import smooth_weights
 
 FloatArray = NDArray[np.float64]
@@ -74,9 +75,7 @@ def _tell(
         "effective_sample_size": float(1.0 / np.sum(weights**2)),
         "pareto_shape": shape,
         "facts": {
-            name: _predict(calibration.facts[name], weights, rate[name], size[name], calibration.overdispersion)
-            for name in calibration.facts
-            if name in names
+            name: said for name, said in predict_facts(calibration, weights, rate, size).items() if name in names
         },
     }
 
@@ -87,11 +86,22 @@ def find_misfits(
     """The facts that the sets fitted to all of them do not fit: what was published lies outside of the 95 % interval of the count
     in a trial as large (of an upper bound: below it)."""
     found = []
-    for name, fact in calibration.facts.items():
-        said = _predict(fact, weights, rate[name], size[name], calibration.overdispersion)
+    for name, said in predict_facts(calibration, weights, rate, size).items():
+        fact = calibration.facts[name]
         if fact.seen < said["low"] or (fact.seen > said["high"] and not fact.at_most):
             found.append(f"{name} ({fact.told})")
     return found
+
+
+def predict_facts(
+    calibration: Calibration, weights: FloatArray, rate: Mapping[str, FloatArray], size: Mapping[str, FloatArray]
+) -> dict[str, dict[str, float]]:
+    """Each fact as weighted sets predict it in a report as large, as the likelihood has it: with what differs between reports
+    (`overdispersion`), which virtual trials of one protocol do not have. See `leave_out`."""
+    return {
+        name: _predict(fact, weights, rate[name], size[name], calibration.overdispersion)
+        for name, fact in calibration.facts.items()
+    }
 
 
 def _predict(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import betaln, expit, gammaln, logsumexp
 
-from trialrun.calibrate.plan import Fact
+from trialrun.calibrate.file import Fact
 
 FloatArray = NDArray[np.float64]
 

@@ -2,143 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, model_validator
 
-from trialrun.analysis.definitions import all_outcomes
+from trialrun.analysis.published import read_published
+from trialrun.calibrate.check import check_calibration, check_priors
+from trialrun.calibrate.file import CalibrationFile, Fact, OtherStructure, Prior
 from trialrun.plan.calendar import Plan, plan_version
 from trialrun.protocol import Protocol, read_protocol
-from trialrun.simulate.ensemble import SHIFT, SPREAD
 from trialrun.simulate.population import Population, read_population
 from trialrun.vocab.problems import Problem, TrialrunError
 from trialrun.vocab.yaml_source import YamlSource, read_yaml, validate
 
 FloatArray = NDArray[np.float64]
-_STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-
-class Prior(BaseModel):
-    """What is thought of a number before the facts: its median, and the standard deviation on the scale.
-
-    `log`: of the logarithm; `logit`: of log(x / (1 - x)), for shares.
-    """
-
-    model_config = _STRICT
-
-    median: float
-    sd: float
-    scale: Literal["log", "logit"] = "log"
-    why: str
-
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        if self.sd <= 0 or self.median <= 0 or (self.scale == "logit" and self.median >= 1):
-            raise ValueError("sd above 0 and a median above 0 (below 1 on the logit scale)")
-        return self
-
-    def value(self, score: FloatArray) -> FloatArray:
-        """The number at so many prior standard deviations from its median, (n,)."""
-        if self.scale == "log":
-            return np.asarray(self.median * np.exp(self.sd * score))
-        return np.asarray(1.0 / (1.0 + np.exp(-(np.log(self.median / (1.0 - self.median)) + self.sd * score))))
-
-
-class Seen(BaseModel):
-    """A trial in which facts were seen: the study file, its version, how many cycles are simulated for it.
-
-    `without` names co-medication of the protocol that this trial did not have.
-    """
-
-    model_config = _STRICT
-
-    study: str
-    version: str | None = None
-    cycles: int
-    without: list[str] = []
-    note: str | None = None
-
-
-class Fact(BaseModel):
-    """What was published of `of` subjects of these trials (pooled in equal parts): a count, or a median.
-
-    `events` of them had the outcome; `count: episodes` counts episodes of it over all subjects instead (its likelihood is that
-    of a count whose mean varies between trials). `median`: half of them had a value up to it; so many values on either side are
-    the sampling distribution of a median, the density of the value itself left out. `at_most`: so many or fewer, where a report
-    bounds the count. `among` names the outcome that they all
-    had. `overdispersion` is that of this fact, where trials differ more in it than in others. `report` names the
-    published trial, so that all facts of one can be left out together.
-    """
-
-    model_config = _STRICT
-
-    outcome: str
-    seen_in: list[str]
-    events: int | None = None
-    median: float | None = None
-    of: int
-    among: str | None = None
-    at_most: bool = False
-    count: Literal["subjects", "episodes"] = "subjects"
-    overdispersion: float | None = None
-    report: str | None = None
-    source: str
-    note: str | None = None
-
-    @model_validator(mode="after")
-    def _is_one(self) -> Self:
-        if (self.events is None) is (self.median is None):
-            raise ValueError("either events or a median")
-        if self.count == "episodes" and (self.median is not None or self.among is not None):
-            raise ValueError("episodes are counted over all subjects: no median, no among")
-        if self.at_most and (self.events is None or self.count == "episodes"):
-            raise ValueError("at_most bounds the events of a count of subjects")
-        return self
-
-    @property
-    def seen(self) -> float:
-        """How many of `of` were seen with the outcome; of a median, half."""
-        return self.of / 2 if self.events is None else float(self.events)
-
-    @property
-    def told(self) -> str:
-        """As people say it: 14/25, at most 2/30, or median 4 (19)."""
-        if self.events is None:
-            return f"median {self.median:g} ({self.of})"
-        return f"{'at most ' if self.at_most else ''}{self.events}/{self.of}"
-
-
-class CalibrationFile(BaseModel):
-    """calibration.yaml beside the population."""
-
-    model_config = _STRICT
-
-    trialrun: Literal[1]
-    study: str
-    overdispersion: float
-    overdispersion_why: str
-    trials: dict[str, Seen]
-    facts: dict[str, Fact]
-    priors: dict[str, Prior]
-
-
-class OtherStructure(BaseModel):
-    """calibration.yaml beside a population with other equations: trials and facts are those of the calibration it extends, all
-    people have the equations (`options`) of the population beside it, and priors may be added or stated anew."""
-
-    model_config = _STRICT
-
-    trialrun: Literal[1]
-    study: str
-    extends: str
-    why: str
-    priors: dict[str, Prior] = {}
+PUBLISHED = "published.yaml"  # beside a protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,11 +87,21 @@ def read_calibration(file: Path) -> Calibration:
         left = tuple(item for item in version.concomitant if item.name not in seen.without)
         plan = plan_version(replace(version, concomitant=left))
         arms.append(Arm(name, plan, people, seen.cycles))
-    problems = [*unknown, *_check(source, read, arms)]
+    problems = [*unknown, *check_calibration(source, read, [arm.population for arm in arms], _read_sources(studies))]
     if problems:
         raise TrialrunError(problems)
     people = arms[0].population
     return Calibration(file, source.text, read.study, people, read.facts, read.priors, tuple(arms), read.overdispersion)
+
+
+def _read_sources(studies: Mapping[Path, tuple[Protocol, Population]]) -> set[str]:
+    """The sources that a fact may cite: those of the populations and of what was published of the studies."""
+    cited: set[str] = set()
+    for folder, (_, people) in studies.items():
+        cited |= set(people.sources)
+        if (folder / PUBLISHED).exists():
+            cited |= set(read_published(folder / PUBLISHED).sources)
+    return cited
 
 
 def _read_other_structure(file: Path, source: YamlSource) -> Calibration:
@@ -243,13 +135,10 @@ def _read_other_structure(file: Path, source: YamlSource) -> Calibration:
         return people.model_copy(update={"options": population.options, "content_hash": digest})
 
     arms = tuple(replace(arm, population=changed(arm.population)) for arm in base.arms)
-    for name in read.priors:
-        number = population.numbers().get(name.removesuffix(SPREAD))
-        if name not in base.priors and (number is None or (name.endswith(SPREAD) and number.variability is None)):
-            where = source.location(("priors", name))
-            raise TrialrunError(
-                Problem("unknown-number", "the population has no such number", name, "section.name", where)
-            )
+    everyone = [population, *(arm.population for arm in base.arms)]
+    problems = list(check_priors(source, read.priors, {**base.priors, **read.priors}, everyone))
+    if problems:
+        raise TrialrunError(problems)
     text, priors = base.text + source.text, {**base.priors, **read.priors}
     return replace(base, file=file, text=text, study=read.study, population=population, priors=priors, arms=arms)
 
@@ -258,54 +147,3 @@ def _people(population: Population) -> Population:
     """The population without what it is called, its sources and its equations."""
     same = Population.model_construct(population=None, sources=None, options=None, content_hash="")
     return population.model_copy(update={name: getattr(same, name) for name in same.model_fields_set})
-
-
-def _check(source: YamlSource, read: CalibrationFile, arms: list[Arm]) -> list[Problem]:
-    problems = []
-    outcomes = all_outcomes()
-    shares = [key for key, outcome in outcomes.items() if outcome.is_share]
-    for name, fact in read.facts.items():
-        if fact.median is not None:
-            what, right = (
-                "not an outcome with a median",
-                [key for key, outcome in outcomes.items() if outcome.kind in ("number", "time")],
-            )
-        elif fact.count == "episodes":
-            what, right = (
-                "not an outcome with episodes",
-                [key for key, outcome in outcomes.items() if outcome.kind == "total"],
-            )
-        else:
-            what, right = "not an outcome with a count", shares
-        if fact.outcome not in right:
-            at = source.location(("facts", name, "outcome"))
-            problems.append(Problem("unknown-outcome", what, fact.outcome, ", ".join(right), at))
-        if fact.among is not None and fact.among not in shares:
-            at = source.location(("facts", name, "among"))
-            problems.append(
-                Problem("unknown-outcome", "not an outcome with a count", fact.among, ", ".join(shares), at)
-            )
-        for trial in fact.seen_in:
-            if trial not in read.trials:
-                at = source.location(("facts", name, "seen_in"))
-                problems.append(Problem("unknown-trial", "not one of the trials", trial, ", ".join(read.trials), at))
-        if not fact.seen >= 0 or (fact.count == "subjects" and fact.seen > fact.of):
-            at = source.location(("facts", name, "events"))
-            problems.append(
-                Problem("impossible-count", "more events than subjects", str(fact.events), str(fact.of), at)
-            )
-    known = arms[0].population.numbers()
-    fitted = sorted({name for arm in arms for name, shift in arm.population.shift.items() if shift.fitted})
-    for name in read.priors:
-        if name.endswith(SHIFT):
-            shifted = name.removesuffix(SHIFT)
-            if shifted not in fitted or shifted not in read.priors:
-                at = source.location(("priors", name))
-                said = "no population of the trials has such a fitted shift, or the number itself has no prior"
-                problems.append(Problem("unknown-number", said, name, ", ".join(fitted) or "none is fitted", at))
-            continue
-        number = known.get(name.removesuffix(SPREAD))
-        if number is None or (name.endswith(SPREAD) and number.variability is None):
-            at = source.location(("priors", name))
-            problems.append(Problem("unknown-number", "the population has no such number", name, "section.name", at))
-    return problems

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -17,14 +18,14 @@ from scipy.stats import norm, qmc
 from trialrun import __version__
 from trialrun.calibrate.arms import rates
 from trialrun.calibrate.batches import BATCH, Counts, Progress, simulate_batches
+from trialrun.calibrate.chain import Chain, sample_chain
 from trialrun.calibrate.emulate import Emulator, fit_emulator
 from trialrun.calibrate.evidence import average_likelihood, estimate_evidence
-from trialrun.calibrate.held_out import find_misfits, leave_out, predict_without
+from trialrun.calibrate.held_out import find_misfits, leave_out, predict_facts, predict_without
 from trialrun.calibrate.likelihood import from_odds, known_from, log_likelihood, odds_variance, to_odds
 from trialrun.calibrate.plan import Calibration, read_calibration
-from trialrun.calibrate.smooth import TRUSTED, smooth_weights
+from trialrun.calibrate.smooth import largest_trusted, smooth_weights
 from trialrun.simulate.ensemble import Ensemble, describe_structure
-from trialrun.vocab.problems import Problem, TrialrunError
 
 FloatArray = NDArray[np.float64]
 Learnt = tuple[FloatArray, Counts, Counts]  # scores, and of each fact the events and the subjects assessed
@@ -53,12 +54,14 @@ class Effort:
 @dataclass(frozen=True, slots=True)
 class _Fit:
     """Sets from the posterior: `scores` (sets, P), the `rate` of each fact and from how many subjects (`size`) it is known,
-    (sets,) each, and the logarithm of their weights, `logs` (sets,), before they are smoothed."""
+    (sets,) each, how much of the rate was `simulated` for the set itself (median, the rest is the emulator's), and the
+    logarithm of their weights, `logs` (sets,), before they are smoothed."""
 
     emulator: Emulator
     scores: FloatArray
     rate: Counts
     size: Counts
+    simulated: dict[str, float]
     logs: FloatArray
     chain: dict[str, Any]
 
@@ -85,8 +88,13 @@ def calibrate(file: Path, effort: Effort, work: Path, progress: Progress) -> tup
     values = np.column_stack([calibration.values(fit.scores)[name] for name in names])
     about = _about(calibration, effort) | {"misfits": find_misfits(calibration, weights, fit.rate, fit.size)}
     ensemble = Ensemble(names, values, weights, about)
+    results = _results(calibration, fit.emulator, ensemble, fit.scores, fit.rate)
+    predicted = predict_facts(calibration, weights, fit.rate, fit.size)
+    for name, fact in results["facts"].items():
+        fact["trial"] = predicted[name]
+        fact["simulated"] = round(fit.simulated[name], 3)
     return ensemble, {
-        **_results(calibration, fit.emulator, ensemble, fit.scores, fit.rate),
+        **results,
         "chain": fit.chain | {"pareto_shape": shape},
         "evidence": _find_evidence(calibration, fit.emulator, fit.scores, fit.logs, effort.seed),
         "held_out": _leave_out(calibration, fit, design, effort, folder, progress),
@@ -97,19 +105,23 @@ def _fit(calibration: Calibration, design: Learnt, effort: Effort, folder: Path,
     """All stages after the first design."""
     learnt = [design]
     emulator = _emulate(calibration, learnt)
-    near, _ = _sample(calibration, emulator, effort, effort.design // 2, "first posterior", progress)
+    near = _sample(calibration, emulator, effort.seed, "first posterior", progress).choose(effort.design // 2)
     near = near.mean(axis=0) + _WIDE * (near - near.mean(axis=0))
     learnt.append((near, *_simulate(calibration, near, 2 * effort.few, effort, folder, "second design", progress)))
     emulator = _emulate(calibration, learnt)
-    pilot, _ = _sample(calibration, emulator, effort, max(8, effort.sets // 2), "second posterior", progress)
+    chain = _sample(calibration, emulator, effort.seed, "second posterior", progress)
+    pilot = chain.choose(max(8, effort.sets // 2))
     emulator = _correct(
         calibration, emulator, pilot, *_simulate(calibration, pilot, effort.many, effort, folder, "pilot", progress)
     )
-    posterior, chain = _sample(calibration, emulator, effort, effort.sets, "posterior", progress)
+    chain = _sample(calibration, emulator, effort.seed, "posterior", progress)
+    posterior = chain.choose(effort.sets)
+    other = _sample(calibration, emulator, effort.seed + 1, "posterior again", progress)
+    mixing = chain.mixing | {"apart_sd": chain.distance(other)}
     events, assessed = _simulate(calibration, posterior, effort.many, effort, folder, "sets", progress)
-    rate, size = _pool(calibration, emulator, posterior, events, assessed)
+    rate, size, simulated = _pool(calibration, emulator, posterior, events, assessed)
     logs = _weigh(calibration, emulator, posterior, rate, size)
-    return _Fit(emulator, posterior, rate, size, logs, chain)
+    return _Fit(emulator, posterior, rate, size, simulated, logs, mixing)
 
 
 def _leave_out(
@@ -119,7 +131,7 @@ def _leave_out(
     found = leave_out(calibration, fit.logs, fit.rate, fit.size)
     for report, one in found.items() if effort.refit else ():
         shape = one["pareto_shape"]
-        if shape is not None and shape <= TRUSTED:
+        if shape is not None and shape <= largest_trusted(effort.sets):
             continue
         others = calibration.without(one["facts"])
         own = folder / f"without-{re.sub('[^a-z0-9]+', '-', report.lower())}"
@@ -195,46 +207,21 @@ def _emulated(calibration: Calibration, emulator: Emulator, scores: FloatArray) 
     return total
 
 
-def _sample(
-    calibration: Calibration, emulator: Emulator, effort: Effort, sets: int, stage: str, progress: Progress
-) -> tuple[FloatArray, dict[str, Any]]:
-    """Scores (`sets`, P) from the posterior of the emulator: affine-invariant ensemble sampling (emcee); and how well the
-    chain mixed: its lengths in steps, the part of moves that were accepted, shortest and longest autocorrelation time."""
-    import emcee  # an extra: only who calibrates needs it
-
-    size = len(calibration.priors)
-    walkers, burn, keep = 4 * size, 1500, 2500
-    luck = np.random.default_rng(effort.seed)
+def _sample(calibration: Calibration, emulator: Emulator, seed: int, stage: str, progress: Progress) -> Chain:
+    """A chain from the posterior of the emulator."""
 
     def log_posterior(scores: FloatArray) -> FloatArray:
         near = -0.5 * np.sum(scores**2, axis=1)
         return np.asarray(near + _emulated(calibration, emulator, _within(scores)))
 
-    sampler = emcee.EnsembleSampler(walkers, size, log_posterior, vectorize=True)
-    sampler.random_state = np.random.RandomState(effort.seed).get_state()
-    start = 0.3 * luck.standard_normal((walkers, size))
-    for step, _ in enumerate(sampler.sample(start, iterations=burn + keep), start=1):
-        if step % 100 == 0:
-            progress(stage, step, burn + keep)
-    chain = sampler.get_chain(discard=burn, flat=True)
-    if not np.isfinite(chain).all():
-        raise TrialrunError(Problem("no-posterior", "the posterior could not be sampled", None, "wider priors"))
-    chosen = luck.choice(len(chain), sets, replace=False)
-    times = sampler.get_autocorr_time(discard=burn, tol=0)
-    mixing = {
-        "walkers": walkers,
-        "left_out": burn,
-        "kept": keep,
-        "accepted": round(float(np.mean(sampler.acceptance_fraction)), 3),
-        "autocorrelation_steps": [round(float(times.min())), round(float(times.max()))],
-    }
-    return np.asarray(chain[np.sort(chosen)]), mixing
+    return sample_chain(log_posterior, len(calibration.priors), seed, partial(progress, stage))
 
 
 def _pool(
     calibration: Calibration, emulator: Emulator, scores: FloatArray, events: Counts, assessed: Counts
-) -> tuple[Counts, Counts]:
-    """The rate of each fact at each set (sets,), and how many subjects it is known as well as from.
+) -> tuple[Counts, Counts, dict[str, float]]:
+    """The rate of each fact at each set (sets,), how many subjects it is known as well as from, and how much of the rate
+    (median) is what was simulated at the set itself.
 
     Chance in the few subjects of a set would be taken for a better or worse fit. So the emulator is corrected once more, by what
     was simulated here, and what it says at a set and what was simulated there are averaged, each by how well it is known; the
@@ -248,7 +235,9 @@ def _pool(
     variance = 1.0 / (1.0 / noise + 1.0 / error)
     pooled = variance * (odds / noise + corrected.predict(_within(scores)) / error)
     rate = {name: from_odds(fact, pooled[:, i]) for i, (name, fact) in enumerate(facts.items())}
-    return rate, {name: known_from(fact, rate[name], variance[:, i]) for i, (name, fact) in enumerate(facts.items())}
+    size = {name: known_from(fact, rate[name], variance[:, i]) for i, (name, fact) in enumerate(facts.items())}
+    simulated_part = dict(zip(facts, np.median(variance / noise, axis=0).tolist(), strict=True))
+    return rate, size, simulated_part
 
 
 def _weigh(calibration: Calibration, emulator: Emulator, scores: FloatArray, rate: Counts, size: Counts) -> FloatArray:

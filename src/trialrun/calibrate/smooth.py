@@ -11,7 +11,6 @@ from scipy.stats import genpareto
 
 FloatArray = NDArray[np.float64]
 FEWEST = 5  # large weights to fit a distribution to (Vehtari 2024, section 3)
-TRUSTED = 0.7  # shape above which smoothed weights are not to be trusted (Vehtari 2024, section 3.2.4)
 
 
 def smooth_weights(weights: FloatArray) -> tuple[FloatArray, float]:
@@ -32,3 +31,8 @@ def smooth_weights(weights: FloatArray) -> tuple[FloatArray, float]:
     smoothed = weights.copy()
     smoothed[tail] = np.minimum(expected, weights.max())
     return smoothed / smoothed.sum(), float(shape)
+
+
+def largest_trusted(n: int) -> float:
+    """The shape above which `n` smoothed weights are not to be trusted: min(1 - 1 / log10(n), 0.7) (Vehtari 2024)."""
+    return min(1.0 - 1.0 / float(np.log10(n)), 0.7)

@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from trialrun.vocab.problems import Location, Problem, TrialrunError
+
 if TYPE_CHECKING:
     from rich.progress import TaskID
+
+    from trialrun.calibrate.run import Effort
 
 
 def calibrate(
@@ -39,7 +43,7 @@ def calibrate(
     What is fitted to what is in calibration.yaml: facts with their counts, trials in which they were seen, priors. Batches are
     kept as they finish: an interrupted run goes on where it stopped when the same call is given again. The method is in
     docs/calibration.md. Default settings take about 10 to 15 minutes on two cores. A calibration.yaml that `extends` another fits
-    other equations to the same facts.
+    other equations to the same facts. Sets that were made with more effort are not replaced unless --out says so.
 
     Example: `trialrun calibrate studies/lenalidomide-cll --design 128 --sets 40 --few 16 --many 40 --out out/try`
     """
@@ -49,11 +53,15 @@ def calibrate(
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     from trialrun.calibrate.run import Effort, calibrate, write_results
-    from trialrun.simulate.ensemble import write_ensemble
+    from trialrun.calibrate.smooth import largest_trusted
+    from trialrun.simulate.ensemble import WORTH_USING, write_ensemble
 
     file = study / "calibration.yaml" if study.is_dir() else study
     folder = out or file.parent
     effort = Effort(design, few, sets, many, seed, workers, refit)
+    target = folder / "ensemble.parquet"
+    if out is None:
+        _keep_better(target, effort)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
     tasks: dict[str, TaskID] = {}
@@ -62,14 +70,45 @@ def calibrate(
         def told(stage: str, done: int, of: int) -> None:
             if stage not in tasks:
                 tasks[stage] = bar.add_task(stage, total=of)
+                if not console.is_terminal:  # a log: one line for each stage
+                    typer.echo(f"{stage} ...", err=True)
             bar.update(tasks[stage], completed=done, total=of)
 
         ensemble, results = calibrate(file, effort, work, told)
-    target = folder / "ensemble.parquet"
     write_ensemble(ensemble, target)
     write_results(results, folder / "calibration_results.json")
     typer.echo(_text(results))
-    typer.echo(f"\n{ensemble.sets} sets, effective sample size {ensemble.effective_size:.0f}: {target}")
+    shape, trusted = results["chain"]["pareto_shape"], largest_trusted(ensemble.sets)
+    said = "not told" if shape is None else f"{shape:.2f}"
+    typer.echo(
+        f"\n{ensemble.sets} sets, effective sample size {ensemble.effective_size:.0f}, shape of the largest weights {said}"
+        f" (trusted up to {trusted:.2f}): {target}"
+    )
+    if ensemble.effective_size < WORTH_USING or shape is None or shape > trusted:
+        typer.echo(
+            "These sets are worth too little to predict from: more --design, --few, --sets and --many.", err=True
+        )
+
+
+def _keep_better(target: Path, effort: Effort) -> None:
+    """A TrialrunError where sets are there that were made with more effort than is asked for now."""
+    from trialrun.simulate.ensemble import read_ensemble
+
+    if not target.exists():
+        return
+    there = read_ensemble(target)
+    asked = {"--design": effort.design, "--few": effort.few, "--sets": effort.sets, "--many": effort.many}
+    told = [there.about.get(name) for name in ("design", "subjects_a_design_set")]
+    before = [*told, there.sets, there.about.get("subjects_a_set")]
+    less = [
+        f"{option} {now} (there: {then})"
+        for (option, now), then in zip(asked.items(), before, strict=True)
+        if then is not None and now < then
+    ]
+    if less:
+        message = "the sets that are there were made with more effort, and would be lost"
+        right = "--out with another folder, or that one again if they are to be replaced"
+        raise TrialrunError(Problem("less-effort", message, ", ".join(less), right, Location(str(target))))
 
 
 def _text(results: dict[str, Any]) -> str:

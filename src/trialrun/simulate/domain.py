@@ -11,12 +11,20 @@ import numpy as np
 from trialrun.plan.calendar import Plan
 from trialrun.protocol.version import Protocol, Version
 from trialrun.simulate.biology import CO_TREATMENTS
-from trialrun.simulate.ensemble import SHIFT, SPREAD, Ensemble, compare_structure, states_spread
+from trialrun.simulate.ensemble import (
+    SHIFT,
+    SPREAD,
+    WORTH_USING,
+    Ensemble,
+    compare_structure,
+    states_spread,
+)
 from trialrun.simulate.extrapolation import DRAWN, compare_people, compare_treatments
 from trialrun.simulate.fitted import find_fitted
 from trialrun.simulate.idle import find_idle_shifts, inflames
 from trialrun.simulate.lineage import read_source
 from trialrun.simulate.population import Population, read_population
+from trialrun.simulate.shift import Shifts
 from trialrun.simulate.subjects import draw_subjects
 from trialrun.vocab.problems import Problem, TrialrunError
 
@@ -141,6 +149,11 @@ def _of_sets(population: Population, file: Path, ensemble: Ensemble) -> Iterator
     if other:
         said = "; ".join(other)
         yield f"The parameter sets were fitted to other equations: {said}; they do not fit the published facts here."
+    if ensemble.effective_size < WORTH_USING:
+        yield (
+            f"The parameter sets are worth {ensemble.effective_size:.0f} equal ones, fewer than {WORTH_USING}: what they"
+            " predict, and how sure it is, is a rough guess."
+        )
     misfits = ensemble.about.get("misfits")
     if misfits:
         yield (
@@ -150,12 +163,21 @@ def _of_sets(population: Population, file: Path, ensemble: Ensemble) -> Iterator
     shifts = population.shift
     shifted = [name for name, steps in shifts.items() if steps.fitted and name + SHIFT in ensemble.names]
     if shifted:
-        yield f"How far these people are shifted is taken from the parameter sets, not from {file}: {', '.join(shifted)}."
+        told = ", ".join(f"{name} ({_sizes(shifts[name], name, ensemble)})" for name in shifted)
+        yield f"How far these people are shifted is taken from the parameter sets, not from {file}: {told}."
     stated = [name for name, steps in shifts.items() if steps.states_value and name in ensemble.names]
     spread = [name for name in shifts if states_spread(population, name) and name + SPREAD in ensemble.names]
     for what, names in (("These numbers are", stated), ("The spread between subjects of these numbers is", spread)):
         if names:
             yield f"{what} stated by the population, not by the parameter sets: {', '.join(names)}."
+
+
+def _sizes(shifts: Shifts, name: str, ensemble: Ensemble) -> str:
+    """What the files say of a fitted shift, and what the parameter sets have instead."""
+    said = [step.shift.factor or step.shift.odds for step in shifts.steps if step.shift.fitted]
+    files = " and ".join(f"{size:g}" for size in said if size is not None)
+    mean = float(ensemble.weights @ ensemble.values[:, ensemble.names.index(name + SHIFT)])
+    return f"{files} there, {mean:.3g} on average in the sets"
 
 
 def _hash_of(wanted: Path, population: Population, file: Path) -> str:

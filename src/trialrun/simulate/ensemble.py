@@ -25,6 +25,7 @@ IntArray = NDArray[np.int64]
 
 SPREAD = ":spread"  # after the name of a number: its standard deviation between subjects
 SHIFT = ":shift"  # after the name of a number: the factor by which a population that extends another shifts it
+WORTH_USING = 100  # effective sample size from which an ensemble may be shipped (assumed)
 
 
 @dataclass(frozen=True, slots=True)
