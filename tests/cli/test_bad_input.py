@@ -158,6 +158,7 @@ def test_a_folder_where_a_table_should_be(record: Path) -> None:
         (("simulate", STUDY, "--subjects", "0", "--out", "x"), "greater than or equal to 1"),
         (("simulate", STUDY + "@v2", "--out", "x"), "original, amendment-1"),
         (("simulate", STUDY, "--population", "nowhere.yaml", "--out", "x"), "nowhere.yaml"),
+        (("simulate", STUDY, "--one-set", "--ensemble", "nowhere.parquet", "--out", "x"), "one of them"),
         (("compare", STUDY + "@original", "--out", "x"), "two or more"),
         (("compare", STUDY + "@original", STUDY + "@original", "--out", "x"), "twice"),
         (("compare", STUDY + "@original", "elsewhere@v2", "--out", "x"), "elsewhere"),

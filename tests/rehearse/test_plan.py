@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from rehearse.tasks import STUDIES
-from trialrun.rehearse import Request, read_rehearsal
+from trialrun.analysis.answer import format_answer
+from trialrun.analysis.run import read_run
+from trialrun.rehearse import Request, read_rehearsal, rehearse
 from trialrun.rehearse.describe import notices_of
 from trialrun.simulate.ensemble import Ensemble, assign_sets, read_ensemble, write_ensemble
 from trialrun.vocab.problems import TrialrunError
@@ -164,3 +168,53 @@ def test_an_ensemble_that_is_none_is_refused(tmp_path: Path, request_of: Request
     assert read_ensemble(Path(request_of.ensemble or "")).sets == 5
     with pytest.raises(TrialrunError, match="cannot be read"):
         read_rehearsal(replace(request_of, ensemble=str(tmp_path / "nothing.parquet")))
+
+
+def test_a_model_that_asks_for_a_section_that_is_not_there_is_told_by_line(copy: Path) -> None:
+    file = copy / "population.yaml"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text + "\nmodel: venetoclax-cll\n", encoding="utf-8")
+    with pytest.raises(TrialrunError, match="asks for what nobody has") as error:
+        read_rehearsal(_request((str(copy), None)))
+    (problem,) = error.value.problems
+    assert problem.expected == "its section direct_kill"
+    line = file.read_text(encoding="utf-8").splitlines()[(problem.location.line or 0) - 1]
+    assert line == "model: venetoclax-cll"
+
+
+def test_an_input_that_no_protocol_gives_is_refused(
+    copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "misspelled.py").write_text(
+        "from trialrun.simulate.model.module import Model, Module\n"
+        'MINE = Model("mine", (Module("a", "", inputs=("doose",), states={"x": "doose - x"}),))\n',
+        encoding="utf-8",
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    file = copy / "population.yaml"
+    file.write_text(file.read_text(encoding="utf-8") + "\nmodel: misspelled:MINE\n", encoding="utf-8")
+    with pytest.raises(TrialrunError, match="takes what no protocol can give") as error:
+        read_rehearsal(_request((str(copy), None)))
+    assert error.value.problems[0].found == "doose"
+
+
+def test_published_of_other_people_is_known_and_not_judged(tmp_path: Path) -> None:
+    for people, other in ((None, False), (STUDIES / "lenalidomide-25mg", True)):
+        request = Request(((CLL, None),), people and str(people), 10, 12, 1, 1)
+        out = tmp_path / str(other)
+        rows = rehearse(request, out, date(2026, 1, 1), keep_record=False)
+        said = json.loads((out / "run.json").read_text(encoding="utf-8"))
+        assert said["other_people"] is other
+        assert said["ensemble"]["sets_met"] == 12
+        judged = [row for row in rows if row.statistic == "published" and row.inside is not None]
+        assert bool(judged) is not other
+        text = format_answer(rows, read_run(out))
+        assert ("Published of other people, so not judged" in text) is other
+        assert "12 of 640 parameter sets" in text
+
+
+def test_other_equations_are_of_the_same_people(tmp_path: Path) -> None:
+    people = STUDIES / "lenalidomide-cll" / "structures" / "power-clearance"
+    request = Request(((CLL, None),), str(people), 10, 12, 1, 1)
+    rehearse(request, tmp_path, date(2026, 1, 1), keep_record=False)
+    assert json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))["other_people"] is False

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trialrun.simulate.biology import Biology
-from trialrun.simulate.model.module import Model, Module, names_in
+from trialrun.simulate.model.expressions import names_in
+from trialrun.simulate.model.module import Model, Module
 from trialrun.simulate.subjects import VirtualSubjects
 
 FloatArray = NDArray[np.float64]

@@ -8,6 +8,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -248,3 +249,39 @@ def test_two_drugs_with_the_same_numbers_go_the_same_way() -> None:
         assert (at[one] > 0).all()
         assert at[one][:8].tobytes() == at[other][:8].tobytes()
         assert (at[other][8:] == 0).all()
+
+
+DRUG = Drug("ka", "ke", "ke", "1", {"drive": "concentration"})
+
+
+@pytest.mark.parametrize(
+    ("modules", "more", "said"),
+    [
+        ((), {}, "has no module"),
+        ((Module("tablet", "no jump", ("ka", "ke"), drug=DRUG),), {}, "given to nobody"),
+        (
+            (Module("tablet", "jump without a dose", ("ka", "ke"), jumps={"depot": "depot + ka"}, drug=DRUG),),
+            {},
+            "given to nobody",
+        ),
+        ((Module("a", "", states={"x": "-x"}), Module("a", "", states={"y": "-y"})), {}, "two modules have one name"),
+        ((Module("a", "", ("unused",), states={"x": "-x"}),), {}, "declares a constant that nothing uses"),
+        ((Module("a", "", inputs=("doose",), states={"x": "-x"}),), {}, "declares an input that nothing uses"),
+        (
+            (
+                Module("a", "", states={"x": "-x"}, jumps={"x": "x + dose"}),
+                Module("b", "", states={"y": "-y"}, jumps={"x": "x + 1"}),
+            ),
+            {},
+            "two modules let a state jump",
+        ),
+        ((Module("a", "", states={"x": "x / 0"}),), {}, "a division by 0"),
+        ((Module("a", "", states={"x": "-x"}),), {"floors": {"x": -1.0}}, "floor of x"),
+        ((Module("a", "", states={"x": "-x"}),), {"tolerance": 0.0}, "step control"),
+    ],
+)
+def test_what_would_go_through_without_a_word_is_refused(
+    modules: tuple[Module, ...], more: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(TrialrunError, match=said):
+        Model("slip", modules, **more)

@@ -43,7 +43,8 @@ def format_published_block(rows: Sequence[Row], run: Run, called: Mapping[str, s
     if not lines:
         return []
     said = "predicted for as many participants" if sure else "simulated"
-    return ["", f"Published beside {said}", *lines]
+    what = "Published of other people, so not judged," if run.other_people else "Published"
+    return ["", f"{what} beside {said}", *lines]
 
 
 def _count(row: Row) -> str:

@@ -57,8 +57,10 @@ def format_parts(rows: Sequence[Row], outcome: str, version: str) -> str:
     return " / ".join(shown)
 
 
-def format_judgement(row: Row) -> str:
+def format_judgement(row: Row, run: Run) -> str:
     """Whether a published count lies inside, and whether that is any test of the model."""
+    if run.other_people:
+        return "of other people, so not judged"
     where = {None: "not predicted", True: "inside", False: "OUTSIDE"}[row.inside]
     return where + ("; in-sample: the parameter sets were fitted to it" if row.in_sample else "")
 
@@ -94,7 +96,10 @@ def describe_ensemble(run: Run) -> str:
         fit = "were fitted to other equations"
     elif any(MISFIT in note for note in run.notices):
         fit = "were fitted to the published facts, not all of which they fit"
-    return f"{run.ensemble.sets} parameter sets that {fit}, worth {run.ensemble.effective_sample_size:.0f} independent ones"
+    sets, met, worth = run.ensemble.sets, run.ensemble.met, f"{run.ensemble.effective_sample_size:.0f} independent ones"
+    if met is None or met == sets:
+        return f"{sets} parameter sets that {fit}, worth {worth}"
+    return f"{met} of {sets} parameter sets that {fit} (all together worth {worth})"
 
 
 def format_predictions(rows: Sequence[Row], run: Run, width: int, called: Mapping[str, str]) -> list[str]:
@@ -132,7 +137,7 @@ def _lines(rows: Sequence[Row], outcome: Outcome, version: str, run: Run, width:
         if (row.statistic, row.outcome, row.version, row.category) == ("published", outcome.name, version, None):
             of_size = predicted(rows, "trial_of_n", outcome.name, version, row.n)
             expected = "" if of_size is None else f" (predicted {format_trial(of_size)})"
-            said = f"published {row.events}/{row.n}{expected}: {format_judgement(row)}"
+            said = f"published {row.events}/{row.n}{expected}: {format_judgement(row, run)}"
             lines += wrap(said, width, initial_indent="    ", subsequent_indent="      ")
     return lines
 

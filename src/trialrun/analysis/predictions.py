@@ -131,8 +131,9 @@ def _better(outcome: Outcome, pair: Pair) -> tuple[Interval, str]:
 
 
 def judge_published(rows: Sequence[Row], run: Run) -> list[Row]:
-    """The rows with `inside` and `in_sample` of each published count, where there is an ensemble to judge by."""
-    if run.ensemble is None:
+    """The rows with `inside` and `in_sample` of each published count, where there is an ensemble to judge by, and the people are
+    those of whom it was published."""
+    if run.ensemble is None or run.other_people:
         return list(rows)
     bounds = {(row.outcome, row.version, row.n): row for row in rows if row.statistic == "trial_of_n"}
     judged = []

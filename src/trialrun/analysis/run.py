@@ -44,12 +44,13 @@ class VersionInfo:
 
 @dataclass(frozen=True, slots=True)
 class Ensemble:
-    """What run.json says of the parameter sets: how many, what they are worth, and the counts that they were fitted to
-    as (outcome, events, of)."""
+    """What run.json says of the parameter sets: how many, what they are worth, the counts that they were fitted to
+    as (outcome, events, of), and how many of the sets the trials of the run have, where it says so."""
 
     sets: int
     effective_sample_size: float
     fitted: frozenset[tuple[str, int, int]]
+    met: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,8 @@ class Run:
 
     `subjects` counts the subjects of one trial, `trials` the trials, `cycles` the length simulated. `ensemble` says
     what the parameter sets of the trials were fitted to (`ensemble.json`), None where there is one set; `notices` say
-    where protocol or population lie outside of what the model was fitted to.
+    where protocol or population lie outside of what the model was fitted to; `other_people` that the published facts were
+    not seen in such people as were simulated.
     """
 
     directory: Path
@@ -79,6 +81,7 @@ class Run:
     record_hash: str | None = None
     ensemble: Ensemble | None = None
     notices: tuple[str, ...] = ()
+    other_people: bool = False
 
     @property
     def virtual(self) -> bool:
@@ -221,6 +224,7 @@ def _run(keys: _Keys, directory: Path) -> Run:
         published=keys.optional_text("published"),
         ensemble=None if keys.value("ensemble") is None else _ensemble(keys.object("ensemble")),
         notices=keys.optional_texts("notices"),
+        other_people=keys.optional_truth("other_people") is True,
     )
 
 
@@ -236,6 +240,7 @@ def _ensemble(keys: _Keys) -> Ensemble:
             for fact in fitted
             if "events" in fact.names()  # others are medians, which no published count is compared with
         ),
+        keys.optional_whole("sets_met"),
     )
 
 

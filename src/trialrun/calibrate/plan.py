@@ -15,6 +15,7 @@ from trialrun.calibrate.check import check_calibration, check_priors
 from trialrun.calibrate.file import CalibrationFile, Fact, OtherStructure, Prior
 from trialrun.plan.calendar import Plan, plan_version
 from trialrun.protocol import Protocol, read_protocol
+from trialrun.simulate.people import have_same_people
 from trialrun.simulate.population import Population, read_population
 from trialrun.vocab.problems import Problem, TrialrunError
 from trialrun.vocab.yaml_source import YamlSource, read_yaml, validate
@@ -125,7 +126,7 @@ def _read_other_structure(file: Path, source: YamlSource) -> Calibration:
         found = ", ".join(f"{what} {way}" for what, way in population.options.items())
         expected = f"`options` beside it that are not those of {read.extends}, and the same model"
         raise TrialrunError(Problem("same-structure", "no other equations to calibrate", found, expected, at))
-    if _people(population) != _people(base.population):
+    if not have_same_people(population, base.population):
         message = "the population beside it has other people, who would not be those that are fitted"
         expected = f"`options`, and nothing else that differs from the population of {read.extends}"
         raise TrialrunError(Problem("other-people", message, population.population.id, expected, at))
@@ -141,9 +142,3 @@ def _read_other_structure(file: Path, source: YamlSource) -> Calibration:
         raise TrialrunError(problems)
     text, priors = base.text + source.text, {**base.priors, **read.priors}
     return replace(base, file=file, text=text, study=read.study, population=population, priors=priors, arms=arms)
-
-
-def _people(population: Population) -> Population:
-    """The population without what it is called, its sources and its equations."""
-    same = Population.model_construct(population=None, sources=None, options=None, content_hash="")
-    return population.model_copy(update={name: getattr(same, name) for name in same.model_fields_set})

@@ -89,6 +89,16 @@ def _split(protocol: str) -> tuple[str, str | None]:
     return (path, version) if at else (protocol, None)
 
 
+def _sets(ensemble: Path | None, one_set: bool) -> str | None:
+    """The file of the parameter sets; "" means the one beside the population, None that there are none."""
+    if one_set and ensemble is not None:
+        message = "parameter sets are named, and it is said to use none"
+        raise TrialrunError(
+            Problem("options-contradict", message, f"--one-set and --ensemble {ensemble}", "one of them")
+        )
+    return None if one_set else str(ensemble or "")
+
+
 def simulate(
     protocol: Annotated[
         str, typer.Argument(help="Protocol file or study folder, @VERSION for one that is not the last.")
@@ -127,7 +137,7 @@ def simulate(
         seed,
         cycles,
         population,
-        None if one_set else str(ensemble or ""),
+        _sets(ensemble, one_set),
         settings,
         format,
         everything,
@@ -175,7 +185,7 @@ def compare(
         seed,
         cycles,
         population,
-        None if one_set else str(ensemble or ""),
+        _sets(ensemble, one_set),
         settings,
         format,
         everything,

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
+import numpy as np
+
 from trialrun import __version__
 from trialrun.analysis.definitions import all_outcomes
 from trialrun.analysis.run import VersionInfo
@@ -18,6 +20,8 @@ from trialrun.rehearse.eligible import describe_ineligible
 from trialrun.rehearse.plan import Rehearsal
 from trialrun.simulate.domain import find_notices
 from trialrun.simulate.ensemble import Ensemble
+from trialrun.simulate.people import have_same_people
+from trialrun.simulate.population import read_population
 
 
 def write_description(
@@ -53,6 +57,7 @@ def write_description(
         "program_version": __version__,
         "made_on": made_on.isoformat(),
         "published": "published.yaml" if published.exists() else None,
+        "other_people": _has_other_people(rehearsal),
         "ensemble": None
         if ensemble is None or rehearsal.ensemble_file is None
         else {
@@ -60,6 +65,7 @@ def write_description(
             "file": str(rehearsal.ensemble_file),
             "hash": hashlib.sha256(rehearsal.ensemble_file.read_bytes()).hexdigest(),
             "sets": ensemble.sets,
+            "sets_met": int(np.unique(rehearsal.sets_of_trials()).size),
             "effective_sample_size": ensemble.effective_size,
         },
         "notices": list(notices),
@@ -85,6 +91,14 @@ def write_description(
         ],
     }
     (out / "run.json").write_text(json.dumps(said, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _has_other_people(rehearsal: Rehearsal) -> bool:
+    """Whether the people are others than those beside the first protocol, of whom its facts were published."""
+    own = Path(rehearsal.arms[0].protocol.file).parent / "population.yaml"
+    if not own.exists() or own.resolve() == rehearsal.population_file.resolve():
+        return False
+    return not have_same_people(rehearsal.population, read_population(own))
 
 
 def notices_of(rehearsal: Rehearsal) -> list[str]:

@@ -22,6 +22,7 @@ from trialrun.protocol.version import Protocol
 from trialrun.simulate.domain import refuse_other_drug
 from trialrun.simulate.ensemble import Ensemble, assign_sets, check_sets, find_ensemble, numbers_for, read_ensemble
 from trialrun.simulate.luck import check_seed
+from trialrun.simulate.model_needs import check_model
 from trialrun.simulate.population import Population, read_population
 from trialrun.simulate.subjects import Numbers
 from trialrun.vocab.problems import Location, Problem, TrialrunError
@@ -146,6 +147,7 @@ def read_rehearsal(request: Request) -> Rehearsal:
     file = file / "population.yaml" if file.is_dir() else file
     people = read_population(file)
     _check_drugs(arms, people, file)
+    check_model(people, file)
     found = None
     if request.ensemble is not None:
         found = Path(request.ensemble) if request.ensemble else find_ensemble(file)

@@ -44,7 +44,7 @@ def make_predictions(rows: Rows, run: Run) -> Section | None:
         outcome for outcome in outcomes if outcome.headline or outcome.name in published or outcome.name in _ALSO
     ]
     paragraphs: tuple[str, ...] = (
-        f"Each trial was simulated with one of {describe_ensemble(run)}. A rate can be wrong in three ways that are "
+        f"Each trial was simulated with one parameter set: {describe_ensemble(run)}. A rate can be wrong in three ways that are "
         "held apart here: the parameters are not known, trials differ beyond chance, and a trial has few participants.",
         f"Large trial: 95 % of large trials would have a true rate in this interval (parameters and trials). Trial of "
         f"{run.subjects}: 95 % of such trials would count as many (parameters, trials and sampling). More virtual "
@@ -92,7 +92,7 @@ def _line(outcome: Outcome, version: str, rows: Rows, run: Run) -> list[Cell] | 
             continue
         of_size = predicted(rows, "trial_of_n", outcome.name, version, row.n)
         expected = "" if of_size is None or row.n == run.subjects else f" (predicted {format_trial(of_size)})"
-        words.append(f"{row.events}/{row.n}{expected}: {format_judgement(row)}")
+        words.append(f"{row.events}/{row.n}{expected}: {format_judgement(row, run)}")
         if row.value is not None and row.ci_low is not None and row.ci_high is not None:
             told = f"published {row.events}/{row.n}"
             marks.append(Mark(row.value, row.ci_low, row.ci_high, PUBLISHED_COLOR, "square", told))

@@ -23,6 +23,7 @@ from trialrun.simulate.extrapolation import DRAWN, compare_people, compare_treat
 from trialrun.simulate.fitted import find_fitted
 from trialrun.simulate.idle import find_idle_shifts, inflames
 from trialrun.simulate.lineage import read_source
+from trialrun.simulate.model_needs import check_model
 from trialrun.simulate.population import Population, read_population
 from trialrun.simulate.shift import Shifts
 from trialrun.simulate.subjects import draw_subjects
@@ -89,6 +90,7 @@ def check_people(protocol: Protocol) -> list[Problem]:
         return []
     try:
         population = read_population(file)
+        check_model(population, file)
     except TrialrunError as error:
         return list(error.problems)
     found: dict[Problem, None] = {}  # an amendment that keeps the drug has it from the version that it amends

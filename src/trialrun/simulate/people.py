@@ -94,3 +94,13 @@ def realise_people(population: Population, n: int, seed: int = 1) -> People:
     }
     refused = shares([refuse(population, draw_unselected(population, seed, index))])
     return People(n, MappingProxyType(v), MappingProxyType(true), MappingProxyType(refused))
+
+
+def have_same_people(one: Population, other: Population) -> bool:
+    """Whether two populations describe the same people, whatever they are called, cite, and have for equations."""
+    same = Population.model_construct(population=None, sources=None, options=None, content_hash="")
+    bare = [
+        people.model_copy(update={name: getattr(same, name) for name in same.model_fields_set})
+        for people in (one, other)
+    ]
+    return bare[0] == bare[1]

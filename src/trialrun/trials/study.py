@@ -21,6 +21,7 @@ from trialrun.simulate.clinic import VirtualClinic
 from trialrun.simulate.domain import find_notices, refuse_other_drug
 from trialrun.simulate.ensemble import Ensemble, assign_sets, check_sets, find_ensemble, numbers_for, read_ensemble
 from trialrun.simulate.luck import check_seed
+from trialrun.simulate.model_needs import check_model
 from trialrun.simulate.population import Population, read_population
 from trialrun.trials.courses import Clinic, Setting
 from trialrun.trials.statement import Conduct, conducted, read_conduct
@@ -100,6 +101,7 @@ def read_trial_study(
     population_read = read_population(people)
     for name, plan in zip(versions, plans, strict=True):
         refuse_other_drug(population_read, people, plan, name)
+    check_model(population_read, people)
     file = find_ensemble(people) if with_ensemble else None
     ensemble = None if file is None else read_ensemble(file)
     if ensemble is not None and file is not None:

@@ -8,7 +8,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from trialrun.simulate.model.module import Drug, names_in
+from trialrun.simulate.model.expressions import names_in
+from trialrun.simulate.model.module import Drug
 from trialrun.simulate.model.statements import NODES, Expression, Rows
 
 

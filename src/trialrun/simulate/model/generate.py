@@ -22,7 +22,8 @@ from trialrun.simulate.model.exact_drug import (
     rates_of,
     share_rows,
 )
-from trialrun.simulate.model.module import Drug, Model, driven_states, names_in
+from trialrun.simulate.model.expressions import names_in
+from trialrun.simulate.model.module import Drug, Model, driven_states
 from trialrun.simulate.model.runge_kutta import EXPONENTIAL, exponential
 from trialrun.simulate.model.statements import LANES as LANES
 from trialrun.simulate.model.statements import NODES, Expression, Rows

@@ -84,7 +84,6 @@ TRAFFICKING = Module(
             "homing_rate",
             "homing_gain",
             "egress_block",
-            "homing_ec50",
             "egress_rate",
             "tissue_share",
             "marrow_capacity",

@@ -8,16 +8,15 @@ drug) it takes at the start of the day, in `daily`, and holds it constant until 
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TypeGuard
 
+from trialrun.simulate.model.declared import check_declared
+from trialrun.simulate.model.expressions import check_expression, names_in
 from trialrun.vocab.problems import Problem, TrialrunError
 
 Text = Mapping[str, str]
-FUNCTIONS = ("exp", "log", "max", "min", "where")
 
 
 def _nothing() -> Text:
@@ -109,7 +108,7 @@ class Model:
     floors: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:
-        problems = list(_check(self))
+        problems = [*_check(self), *check_declared(self)]
         if problems:
             raise TrialrunError(problems)
 
@@ -141,12 +140,6 @@ class Model:
         }
 
 
-def names_in(text: str) -> tuple[str, ...]:
-    """Names that an expression uses, each once, functions apart."""
-    found = (node.id for node in ast.walk(ast.parse(text, mode="eval")) if isinstance(node, ast.Name))
-    return tuple(dict.fromkeys(name for name in found if name not in FUNCTIONS))
-
-
 def driven_states(module: Module) -> tuple[str, ...]:
     """States with a decay whose equation uses no state of the module but such that come before."""
     found: list[str] = []
@@ -174,6 +167,7 @@ def _check(model: Model) -> Iterator[Problem]:
     taken: set[str] = set()
     above: set[str] = set()
     for module in model.modules:
+        said = f"module {module.name}"
         own = (*module.states, *module.signals, *module.terms, *module.daily, *module.balances)
         own = (*own, *((*module.drug.states, *module.drug.fast) if module.drug else ()))
         for name in own:
@@ -187,7 +181,7 @@ def _check(model: Model) -> Iterator[Problem]:
         taken |= set(own)
         day, signals = set(base), set(module.signals)
         for name, text in module.daily.items():
-            yield from _unknown(module, f"daily {name}", text, day | all_states | above)
+            yield from check_expression(f"{said}, daily {name}", text, day | all_states | above)
             day.add(name)
         for kind, texts in (("jumps", module.jumps), ("restart", module.restart)):
             for name, text in texts.items():
@@ -195,13 +189,17 @@ def _check(model: Model) -> Iterator[Problem]:
                     right = "a state" if kind == "jumps" else "a state that is not a drug's"
                     yield Problem("unknown-name", f"{kind} of module {module.name}: no such state", name, right)
                 # what is given comes before what is held for the day
-                yield from _unknown(module, f"{kind} {name}", text, all_states | (base if kind == "jumps" else day))
+                yield from check_expression(
+                    f"{said}, {kind} {name}", text, all_states | (base if kind == "jumps" else day)
+                )
         for name, text in (*module.decay.items(), *module.lost.items()):
             if name not in module.states:
                 yield Problem(
                     "unknown-name", f"module {module.name}: no state of it falls so", name, "one of its states"
                 )
-            yield from _unknown(module, f"fall of {name}", text, day if name in module.decay else day | above | signals)
+            yield from check_expression(
+                f"{said}, fall of {name}", text, day if name in module.decay else day | above | signals
+            )
         if module.parts not in (1, 2, 4):
             yield Problem("parts", f"module {module.name}: parts of a step", str(module.parts), "1, 2 or 4")
         if module.parts > 1 and (module.lost or {*module.decay} - {*driven_states(module)}):
@@ -222,75 +220,18 @@ def _check(model: Model) -> Iterator[Problem]:
         if module.drug:
             for what in ("absorption", "elimination", "effect", "scale"):
                 text = getattr(module.drug, what)
-                yield from _unknown(module, f"drug {what}", text, day)
+                yield from check_expression(f"{said}, drug {what}", text, day)
             for name, text in module.drug.fast.items():
-                yield from _unknown(module, name, text, day | {"concentration", "effect_site"})
+                yield from check_expression(f"{said}, {name}", text, day | {"concentration", "effect_site"})
             seen |= set(module.drug.fast)
         for name, text in module.signals.items():
-            yield from _unknown(module, f"signal {name}", text, seen)
+            yield from check_expression(f"{said}, signal {name}", text, seen)
             seen.add(name)
         inside = seen | set(module.states)
         for name, text in module.terms.items():
-            yield from _unknown(module, f"term {name}", text, inside)
+            yield from check_expression(f"{said}, term {name}", text, inside)
             inside.add(name)
         for name, text in (*module.states.items(), *module.balances.items()):
-            yield from _unknown(module, name, text, inside)
+            yield from check_expression(f"{said}, {name}", text, inside)
         above |= set(module.states) | set(module.signals) | set(module.daily)
         above |= set(module.drug.fast) if module.drug else set()
-
-
-def _unknown(module: Module, where: str, text: str, known: set[str]) -> Iterator[Problem]:
-    where = f"module {module.name}, {where}"
-    try:
-        tree = ast.parse(text, mode="eval")
-    except SyntaxError as error:
-        yield Problem("not-an-expression", f"{where}: {error.msg}", text, "one expression")
-        return
-    wrong = next((found for node in ast.walk(tree) if (found := _not_arithmetic(node))), None)
-    asked = {id(node.args[0]) for node in ast.walk(tree) if _calls(node, "where")}
-    if wrong is None and any(isinstance(node, ast.Compare) and id(node) not in asked for node in ast.walk(tree)):
-        wrong = "a comparison that is not the condition of where()"
-    if wrong is not None:
-        expected = "numbers, names, + - * /, ** by a whole number, where(a > b, then, else), " + ", ".join(
-            FUNCTIONS[:-1]
-        )
-        yield Problem("not-arithmetic", f"{where}: {wrong}", text, expected)
-        return
-    for name in names_in(text):
-        if name not in known:
-            from difflib import get_close_matches
-
-            close = ", ".join(get_close_matches(name, known, 3)) or "a state, signal, constant, input or term seen here"
-            yield Problem("unknown-name", f"{where}: a name that is not seen here", name, close)
-
-
-_ALLOWED = (
-    *(ast.Expression, ast.BinOp, ast.UnaryOp, ast.Call, ast.Name, ast.Constant, ast.Compare, ast.Load),
-    *(ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow, ast.USub, ast.Gt, ast.Lt, ast.GtE, ast.LtE),
-)
-_ARGUMENTS = {"exp": 1, "log": 1, "max": 2, "min": 2, "where": 3}
-
-
-def _calls(node: ast.AST, function: str) -> TypeGuard[ast.Call]:
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == function
-
-
-def _not_arithmetic(node: ast.AST) -> str | None:
-    """What is wrong with this node by itself, if anything."""
-    match node:
-        case ast.Constant(value=value) if isinstance(value, bool) or not isinstance(value, int | float):
-            return f"{value!r} is not a number"
-        case ast.BinOp(op=ast.Pow(), right=power):
-            whole = isinstance(power, ast.Constant) and isinstance(power.value, int) and 0 < power.value <= 8
-            return None if whole else "a power that is not a whole number from 1 to 8: write exp(power * log(x))"
-        case ast.Compare(ops=ops) if len(ops) != 1:
-            return "more than one comparison at once"
-        case ast.Call(func=ast.Name(id=function), args=arguments, keywords=[]) if function in _ARGUMENTS:
-            if len(arguments) != _ARGUMENTS[function]:
-                return f"{function}() takes {_ARGUMENTS[function]} values, not {len(arguments)}"
-            if function == "where" and not isinstance(arguments[0], ast.Compare):
-                return "where() asks no comparison"
-            return None
-        case ast.Call(func=called):
-            return f"no function is named {ast.unparse(called)}"
-    return None if isinstance(node, _ALLOWED) else f"{type(node).__name__} is not plain arithmetic"

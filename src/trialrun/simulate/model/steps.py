@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from trialrun.simulate.model.driven import APART, AVERAGE_TOLERANCE, AVERAGED, BEND_TOLERANCE, between, driven_step
-from trialrun.simulate.model.module import Model, Module, driven_states, names_in
+from trialrun.simulate.model.expressions import names_in
+from trialrun.simulate.model.module import Model, Module, driven_states
 from trialrun.simulate.model.runge_kutta import guess, rise, stages_sum, step_end, step_middle
 from trialrun.simulate.model.statements import NODES, Expression, Rows
 
