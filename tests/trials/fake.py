@@ -13,7 +13,7 @@ from trialrun.plan.calendar import plan_version
 from trialrun.protocol import Protocol
 from trialrun.simulate.population import Number
 from trialrun.trials.courses import Setting
-from trialrun.trials.statement import About, Accrual, Board, Cohorts, Conduct, Missed, Rate, Reports
+from trialrun.trials.statement import About, Accrual, Board, Cohorts, Conduct, Missed, Reports
 
 Happens = Mapping[int, Sequence[tuple[int, str, float]]]  # by global number: own day, term, grade (5 is fatal)
 
@@ -51,7 +51,6 @@ def conduct(
     cohort: tuple[int, int] | None = None,
     late: tuple[float, float] | None = None,
     missed: float | None = None,
-    other_deaths: float | None = None,
     pattern: str = "fixed",
 ) -> Conduct:
     """One participant every so many days; nothing happens by chance unless it is asked for."""
@@ -64,7 +63,6 @@ def conduct(
         cohorts=None if cohort is None else Cohorts(size=number(cohort[0], "1"), wait=number(cohort[1], "d")),
         reports=None if late is None else Reports(late=number(late[0], "1"), delay=number(late[1], "d")),
         visits=None if missed is None else Missed(missed=number(missed, "1")),
-        other_deaths=None if other_deaths is None else Rate(rate=number(other_deaths, "/a")),
     )
 
 

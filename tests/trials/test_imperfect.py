@@ -8,7 +8,6 @@ import pytest
 from trialrun.engine.conduct import Log
 from trialrun.protocol import Protocol
 from trialrun.trials.courses import WITH, conduct_subjects, simulate_courses
-from trialrun.trials.imperfect import OTHER_DEATH
 from trialrun.trials.statement import Conduct
 from trials.fake import Happens, conduct, setting
 
@@ -64,24 +63,6 @@ def test_a_cycle_waits_for_the_visit_that_starts_it(protocol: Protocol) -> None:
     assert np.unique(everyone).size == everyone.size == N  # each once, on the first day that is not missed
     doses = {item.day: item.rows[item.dose > 0] for _, observed in log.observed for item in observed.exposures}
     assert set(doses[28]) == set(starts[0][1])
-
-
-def test_deaths_of_other_causes_have_their_rate_and_are_no_toxicity(protocol: Protocol) -> None:
-    n = 4000
-    made = conduct(other_deaths=0.5)
-    course = _course(protocol, {}, made, n)
-    # hazard 0.5 a year over 112 days
-    assert np.isfinite(course["death"]).mean() == pytest.approx(1 - np.exp(-0.5 * 112 / 365.25), abs=0.022)
-    assert np.isinf(course["known.subjects_dead_of_toxicity"]).all()
-    assert (course["left"] == course["death"]).all()
-    log = _log(protocol, made)
-    reasons = {item.reason for _, observed in log.observed for item in observed.ended}
-    assert reasons == {OTHER_DEATH}
-    dead = {int(row): day for day, observed in log.observed for item in observed.ended for row in item.rows}
-    assert dead
-    for day, observed in log.observed:
-        for item in observed.findings:
-            assert all(dead.get(int(row), 10**6) > day for row in item.rows), "nothing is measured of the dead"
 
 
 def test_without_imperfections_nothing_is_late_missed_or_lost(protocol: Protocol) -> None:

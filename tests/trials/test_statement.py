@@ -24,7 +24,7 @@ def test_every_number_of_the_study_has_unit_status_and_source() -> None:
     conduct = read_conduct(STUDY)
     numbers = conduct.numbers()
     assert set(numbers) == {
-        "accrual.rate", "accrual.sites", "reports.late", "reports.delay", "visits.missed", "other_deaths.rate",
+        "accrual.rate", "accrual.sites", "reports.late", "reports.delay", "visits.missed",
         "board.notice", "board.review", "board.activation",
     }  # fmt: skip
     for name, number in numbers.items():
@@ -65,15 +65,19 @@ def test_a_study_without_the_file_says_what_is_missing(tmp_path: Path) -> None:
         read_conduct(tmp_path)
 
 
-def test_doses_and_dropout_of_the_file_replace_those_of_the_population(tmp_path: Path) -> None:
+def test_numbers_of_the_file_replace_those_of_the_population(tmp_path: Path) -> None:
     more = (
         'doses:\n  missed: {label: doses, value: 0.2, unit: "1", status: assumed, source: assumed}\n'
-        "dropout:\n  rate: {label: dropout, value: 0.001, unit: /d, status: assumed, source: assumed}\nboard:\n"
+        "dropout:\n  rate: {label: dropout, value: 0.001, unit: /d, status: assumed, source: assumed}\n"
+        "other_deaths:\n  rate: {label: deaths, value: 0.5, unit: /a, status: assumed, source: assumed}\nboard:\n"
     )
     conduct = read_conduct(_changed(tmp_path, "board:\n", more))
     population = read_population(STUDY)
     changed = conducted(population, conduct)
     assert (changed.conduct["missed_dose"].value, changed.conduct["dropout_rate"].value) == (0.2, 0.001)
+    assert changed.survival["death_rate_other"].value == pytest.approx(0.5 / 365.25)
+    assert (changed.survival["death_rate_other"].unit, population.survival["death_rate_other"].unit) == ("/d", "/d")
     others = set(population.conduct) - {"missed_dose", "dropout_rate"}
     assert all(changed.conduct[name] == population.conduct[name] for name in others)
-    assert conducted(population, read_conduct(STUDY)).conduct == population.conduct
+    as_it_is = conducted(population, read_conduct(STUDY))
+    assert (as_it_is.conduct, as_it_is.survival) == (population.conduct, population.survival)

@@ -24,6 +24,7 @@ IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
 FEVER, INFECTION, LYSIS, FLARE = "febrile_neutropenia", "infection", "tumor_lysis_syndrome", "tumor_flare"
+OTHER_DEATH = "death of another cause"
 _NEVER = np.inf
 _TOXIC, _LYSIS, _OTHER = 1, 2, 3  # why someone dies
 
@@ -81,7 +82,7 @@ class Happenings:
                 events += self._tell_lysis(lysed, np.full(lysed.size, float(day)))
             for reason, rows in (
                 ("death", dead[self._cause[dead] != _OTHER]),
-                ("death of another cause", dead[self._cause[dead] == _OTHER]),
+                (OTHER_DEATH, dead[self._cause[dead] == _OTHER]),
             ):
                 if rows.size:
                     ended.append(Ended("death", reason, rows, np.full(rows.size, float(day))))

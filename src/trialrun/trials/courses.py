@@ -13,7 +13,8 @@ from trialrun.engine.source import BoolArray, FloatArray, IntArray, Observed, So
 from trialrun.engine.subjects import Subjects
 from trialrun.plan.calendar import Plan
 from trialrun.plan.dosing import NEVER
-from trialrun.trials.imperfect import OTHER_DEATH, ImperfectCalendar, ImperfectSource
+from trialrun.simulate.events import OTHER_DEATH
+from trialrun.trials.imperfect import ImperfectCalendar, ImperfectSource
 from trialrun.trials.statement import Conduct
 from trialrun.trials.switch import Switch
 from trialrun.vocab.problems import Problem, TrialrunError

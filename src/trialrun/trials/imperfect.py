@@ -1,4 +1,4 @@
-"""A clinic as it is: events reported late, visits missed, deaths of other causes, treatment stopped with the study."""
+"""A clinic as it is: events reported late, visits missed, treatment stopped with the study."""
 
 from __future__ import annotations
 
@@ -24,9 +24,7 @@ from trialrun.plan.calendar import Plan
 from trialrun.simulate.luck import draw_uniform
 from trialrun.trials.statement import Conduct
 
-OTHER_DEATH = "death of another cause"
 STUDY_STOPPED = "study stopped"
-_DAYS_A_YEAR = 365.25
 _FATAL = 5.0
 
 
@@ -45,9 +43,6 @@ class ImperfectSource:
         self._source, self._seed, self._index, self._stop = source, seed, index, stop
         self._subjects = subjects
         self._late, self._delay = conduct.value("reports.late"), conduct.value("reports.delay")
-        hazard = conduct.value("other_deaths.rate") / _DAYS_A_YEAR
-        luck = draw_uniform(seed, "trial.other_death", index)
-        self._dies = np.ceil(-np.log(luck) / hazard) if hazard > 0 else np.full(index.size, np.inf)
         self._on_study = np.ones(index.size, dtype=np.bool_)
         self._waiting: list[tuple[Events, FloatArray]] = []  # events and the day each is reported
 
@@ -59,16 +54,8 @@ class ImperfectSource:
     def observe(self, moment: Moment) -> Observed:
         """What the site learns at this moment."""
         day = moment.day
-        dies = self._on_study & (self._dies <= day)
-        if dies.any():
-            moment = replace(moment, due={name: due & ~dies for name, due in moment.due.items()})
         seen = self._source.observe(moment)
         ended = list(seen.ended)
-        for item in seen.ended:
-            if item.event != "treatment discontinued":
-                dies[item.rows] = False
-        if dies.any():
-            ended.append(_ended("death", OTHER_DEATH, np.flatnonzero(dies), day))
         stopped = np.flatnonzero(self._on_study & self._subjects.dosing.active & (self._stop == day))
         if stopped.size:
             ended.append(_ended("treatment discontinued", STUDY_STOPPED, stopped, day))

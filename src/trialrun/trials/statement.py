@@ -82,7 +82,7 @@ class Board(BaseModel):
 
 
 class Conduct(BaseModel):
-    """A conduct file as read. What is absent does not happen; doses and dropout are then those of the population."""
+    """A conduct file as read. What is absent does not happen; doses, dropout and other deaths are then as the population says."""
 
     model_config = _STRICT
 
@@ -115,6 +115,7 @@ class Conduct(BaseModel):
         return otherwise if part is None else float(getattr(part, key).value)
 
 
+_DAYS_A_YEAR = 365.25
 # Each number's unit and the range in which it makes sense: least, most (None: no limit), whether it is whole.
 _UNITS: Mapping[str, Mapping[str, tuple[str, float, float | None, bool]]] = MappingProxyType(
     {
@@ -173,10 +174,15 @@ def _check(source: YamlSource, conduct: Conduct) -> Iterator[Problem]:
 
 
 def conducted(population: Population, conduct: Conduct) -> Population:
-    """The population with the numbers of its conduct that the conduct file replaces."""
+    """The population with the numbers that the conduct file replaces: of its conduct, and how often people die of another
+    cause (at the age of 60; by age as the population says)."""
     replaced = dict(population.conduct)
     if conduct.doses is not None:
         replaced["missed_dose"] = conduct.doses.missed
     if conduct.dropout is not None:
         replaced["dropout_rate"] = conduct.dropout.rate
-    return population.model_copy(update={"conduct": replaced})
+    survival = dict(population.survival)
+    if conduct.other_deaths is not None:
+        rate = conduct.other_deaths.rate
+        survival["death_rate_other"] = rate.model_copy(update={"value": rate.value / _DAYS_A_YEAR, "unit": "/d"})
+    return population.model_copy(update={"conduct": replaced, "survival": survival})
