@@ -17,6 +17,7 @@ from trialrun.plan.calendar import plan_version
 from trialrun.plan.planned import plan_doses
 from trialrun.protocol.read import read_protocol
 from trialrun.simulate.biology import Biology
+from trialrun.simulate.ensemble import SPREAD, find_ensemble, numbers_for, read_ensemble
 from trialrun.simulate.model.module import Model
 from trialrun.simulate.population import read_population
 from trialrun.simulate.subjects import VirtualSubjects, draw_subjects
@@ -127,18 +128,40 @@ def seen_by_rules(subjects: VirtualSubjects, states: FloatArray) -> Values:
     }
 
 
-def planned_days(study: Path, days: int) -> list[dict[str, float]]:
-    """Each day's dose by the last version of a study's protocol, nothing held, with hydration and allopurinol at first."""
-    *_, version = read_protocol(study / "protocol.yaml").versions.values()
-    doses = [planned.dose for planned in plan_doses(plan_version(version), -(-days // 28) + 1)]
+def planned_days(study: Path, days: int, version: str | None = None) -> list[dict[str, float]]:
+    """Each day's dose by a version of a study's protocol (without a name the last), nothing held, with hydration and
+    allopurinol at first."""
+    protocol = read_protocol(study / "protocol.yaml")
+    doses = [item.dose for item in plan_doses(plan_version(protocol.version(version)), -(-days // 28) + 1)]
     given = {"allopurinol": 1.0, "hydration": 1.0}
     return [{"dose": doses[day], **(given if day < 28 else {})} for day in range(days)]
 
 
-def largest_errors(study: Path, n: int, seed: int, days: int) -> dict[str, float]:
+def draw_half_from_sets(study: Path, n: int, seed: int) -> VirtualSubjects:
+    """n subjects of a study, every second one with the numbers of a parameter set, each of another one."""
+    population, index = read_population(study), np.arange(n)
+    file = find_ensemble(study / "population.yaml")
+    assert file is not None
+    ensemble = read_ensemble(file)
+    sets = np.random.default_rng(seed).choice(ensemble.sets, n, p=ensemble.weights)
+    numbers = numbers_for(population, ensemble, seed, index + 1, sets)
+    own = population.numbers()
+
+    def stated(name: str) -> float:
+        number = own[name.removesuffix(SPREAD)]
+        if not name.endswith(SPREAD):
+            return number.value
+        assert number.variability is not None
+        return number.variability.spread
+
+    half = {name: np.where(index % 2 == 0, stated(name), values) for name, values in numbers.items()}
+    return draw_subjects(population, seed, index, half)
+
+
+def largest_errors(study: Path, n: int, seed: int, days: int, version: str | None = None) -> dict[str, float]:
     """The kernel's largest relative error of each value, over n random subjects of a study and all days."""
-    subjects = draw_subjects(read_population(study), seed, np.arange(n))
-    planned = planned_days(study, days)
+    subjects = draw_half_from_sets(study, n, seed)
+    planned = planned_days(study, days, version)
     biology, found = Biology(subjects), []
     for today in planned:
         treatments = {name: np.full(n, given) for name, given in today.items() if name != "dose"}
