@@ -16,7 +16,8 @@ from trialrun.calibrate.plan import Arm, Calibration
 from trialrun.rehearse import derive_subject_outcomes
 from trialrun.simulate.ensemble import Ensemble, assign_sets, numbers_for
 
-TRIALS, SUBJECTS, SEED = 240, 25, 2  # the calibration had seed 1
+TRIALS, SUBJECTS, SEED = 640, 25, 2  # the calibration had seed 1
+AT_ONCE = 4000  # subjects: they must fit the memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +49,15 @@ def predict_facts(calibration: Calibration, ensemble: Ensemble) -> dict[str, Pre
 
 def simulate_arm(arm: Arm, ensemble: Ensemble) -> pl.DataFrame:
     """Outcomes of `TRIALS` trials, one row a subject, with columns trial and set."""
-    index = np.arange(TRIALS * SUBJECTS)
-    trial = index // SUBJECTS
-    sets = assign_sets(ensemble, TRIALS)[trial]
-    numbers = numbers_for(arm.population, ensemble, SEED, trial, sets)
-    found = derive_subject_outcomes(arm.population, arm.plan, arm.cycles, SEED, index, numbers)
-    return found.with_columns(pl.Series("trial", trial), pl.Series("set", sets))
+    draws, found = TRIALS // 2, []  # every draw of a set serves two trials, so that sets and trials can be told apart
+    of_trial = assign_sets(ensemble, draws)[np.arange(TRIALS) % draws]
+    for index in np.array_split(np.arange(TRIALS * SUBJECTS), -(-TRIALS * SUBJECTS // AT_ONCE)):
+        trial = index // SUBJECTS
+        sets = of_trial[trial]
+        numbers = numbers_for(arm.population, ensemble, SEED, trial, sets)
+        outcomes = derive_subject_outcomes(arm.population, arm.plan, arm.cycles, SEED, index, numbers)
+        found.append(outcomes.with_columns(pl.Series("trial", trial), pl.Series("set", sets)))
+    return pl.concat(found)
 
 
 def _predict(fact: Fact, outcomes: Mapping[str, pl.DataFrame]) -> Predicted:

@@ -4,7 +4,7 @@ the order of the four schedules on the same people."""
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from schedules import ARMS, CYCLES, OUTCOMES, SEED, STUDIES, SUBJECTS, TRIALS, find_chance
 
-from trialrun.analysis.prediction_text import points
+from trialrun.analysis.prediction_text import format_probability, points
+from trialrun.analysis.rows import Row
 from trialrun.analysis.run import read_run
 from trialrun.analysis.summary import summarize_run
 from trialrun.rehearse import Request, Where, rehearse
@@ -30,7 +31,7 @@ class Structure:
 
     name: str
     results: dict[str, Any]
-    chances: dict[tuple[str, int], float | None]
+    chances: dict[tuple[str, int], Row | None]
 
     @property
     def log_evidence(self) -> float:
@@ -49,7 +50,7 @@ def simulate_structures() -> list[Structure]:
     return found
 
 
-def _find_chances(population: Path) -> dict[tuple[str, int], float | None]:
+def _find_chances(population: Path) -> dict[tuple[str, int], Row | None]:
     arms = tuple((str(STUDIES / study), version) for study, version, _ in ARMS)
     with TemporaryDirectory() as folder:
         out = Path(folder) / "run"
@@ -101,7 +102,8 @@ def describe_structures(structures: list[Structure]) -> list[str]:
         "Of a median the share of people up to it is shown (half of them, if it fits).",
         "",
         f"The probability that the amended schedule (2.5, 5, 10 mg by month) does better than another one, on the same people ({TRIALS} trials of {SUBJECTS},"
-        f" {CYCLES} cycles, seed {SEED}), under each structure and averaged over them by belief. Where the columns differ, the order of schedules hangs on the equations.",
+        f" {CYCLES} cycles, seed {SEED}), under each structure and averaged over them by belief. Brackets hold what simulating more could still"
+        " change, those of the average the averages of theirs: wide ones tell nothing. Where columns differ by more than their brackets, the order of schedules hangs on the equations.",
         "",
         "| outcome | better than | " + " | ".join(one.name for one in structures) + " | averaged |",
         "|---|---|" + "---:|" * (len(structures) + 1),
@@ -109,13 +111,25 @@ def describe_structures(structures: list[Structure]) -> list[str]:
     for name, label in OUTCOMES.items():
         for place, (*_, other) in enumerate(ARMS[1:], start=1):
             chances = [one.chances[name, place] for one in structures]
-            known = [(share, chance) for share, chance in zip(belief, chances, strict=True) if chance is not None]
-            total = sum(share for share, _ in known)
-            # a structure that nobody believes need not be known
-            mean = float(sum(share * chance for share, chance in known) / total) if total > 0.999 else None
-            shown = " | ".join("-" if chance is None else _percent(chance) for chance in (*chances, mean))
+            mean = _average(chances, belief)
+            shown = " | ".join("-" if chance is None else format_probability(chance) for chance in (*chances, mean))
             lines.append(f"| {label} | {other} | {shown} |")
     return lines
+
+
+def _average(chances: list[Row | None], belief: np.ndarray) -> Row | None:
+    """The average by belief of value and bounds; None where a structure that is believed is not known."""
+    known = [
+        (share, row) for share, row in zip(belief, chances, strict=True) if row is not None and row.value is not None
+    ]
+    total = float(sum(share for share, _ in known))
+    if total < 0.999:
+        return None
+    value, low, high = (
+        float(sum(share * (getattr(row, name) or 0.0) for share, row in known)) / total
+        for name in ("value", "ci_low", "ci_high")
+    )
+    return replace(known[0][1], value=value, ci_low=low, ci_high=high)
 
 
 def _percent(share: float) -> str:
