@@ -11,59 +11,83 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+from model_drivers import Driver, find_drivers, score_sets
 from schedules import ARMS, CYCLES, OUTCOMES, SEED, STUDIES, SUBJECTS, TRIALS, find_chance
 
 from trialrun.analysis.prediction_text import format_probability, points
 from trialrun.analysis.rows import Row
-from trialrun.analysis.run import read_run
+from trialrun.analysis.run import Run, read_run
 from trialrun.analysis.summary import summarize_run
+from trialrun.calibrate.plan import Calibration
 from trialrun.rehearse import Request, Where, rehearse
+from trialrun.simulate.ensemble import Ensemble
 from trialrun.simulate.population import read_population
 
 STUDY = STUDIES / "lenalidomide-cll"
+AGAINST = ARMS[1][2]
 SHOWN = ("amended response", "amended flare", "amended neutropenia 3-4", "amended clinical lysis", "25 mg flare onset", "25 mg flare after cycle 1")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Structure:
-    """One set of equations with its ensemble: `results` of its calibration, and for (outcome, schedule) the probability that the
-    amended schedule does better than that one."""
+    """One set of equations with its ensemble: `results` of its calibration, for (outcome, schedule) the probability that the
+    amended schedule does better than that one, and of the shipped equations what the difference from `AGAINST` hangs on."""
 
     name: str
     results: dict[str, Any]
     chances: dict[tuple[str, int], Row | None]
+    drivers: dict[str, list[Driver]]
 
     @property
     def log_evidence(self) -> float:
         return float(self.results["evidence"]["log"])
 
 
-def simulate_structures() -> list[Structure]:
-    """The shipped structure first."""
+def simulate_structures(calibration: Calibration, ensemble: Ensemble) -> list[Structure]:
+    """The shipped structure first, which has this calibration and these sets."""
     base = read_population(STUDY).options
     found = []
     for folder in (STUDY, *sorted((STUDY / "structures").iterdir())):
         options = read_population(folder).options
         changed = [f"{what.replace('_', ' ')}: {way}" for what, way in options.items() if way != base[what]]
         results = json.loads((folder / "calibration_results.json").read_text(encoding="utf-8"))
-        found.append(Structure(", ".join(changed) or "as shipped", results, _find_chances(folder / "population.yaml")))
+        with TemporaryDirectory() as place:
+            run = _simulate(folder / "population.yaml", Path(place) / "run")
+            drivers = {} if changed else _find_drivers(run, calibration, ensemble)
+            found.append(Structure(", ".join(changed) or "as shipped", results, _find_chances(run), drivers))
     return found
 
 
-def _find_chances(population: Path) -> dict[tuple[str, int], Row | None]:
+def _simulate(population: Path, out: Path) -> Run:
     arms = tuple((str(STUDIES / study), version) for study, version, _ in ARMS)
-    with TemporaryDirectory() as folder:
-        out = Path(folder) / "run"
-        request = Request(arms, str(population), SUBJECTS, TRIALS, SEED, CYCLES)
-        rehearse(request, out, date(2000, 1, 1), where=Where(2), keep_record=False)
-        run = read_run(out)
-        rows = summarize_run(run)
+    request = Request(arms, str(population), SUBJECTS, TRIALS, SEED, CYCLES)
+    rehearse(request, out, date(2000, 1, 1), where=Where(2), keep_record=False)
+    return read_run(out)
+
+
+def _find_chances(run: Run) -> dict[tuple[str, int], Row | None]:
+    rows = summarize_run(run)
     first, *others = (info.version for info in run.versions)
     return {
         (name, place): find_chance(rows, name, first, other)
         for name in OUTCOMES
         for place, other in enumerate(others, start=1)
     }
+
+
+def _find_drivers(run: Run, calibration: Calibration, ensemble: Ensemble) -> dict[str, list[Driver]]:
+    scores = score_sets(calibration, ensemble)
+    first, second = (run.directory / info.folder / "outcomes.parquet" for info in run.versions[:2])
+    return {name: find_drivers(first, second, name, ensemble.names, scores) for name in OUTCOMES}
+
+
+def describe_drivers(drivers: dict[str, list[Driver]]) -> list[str]:
+    """Rows of a table."""
+    lines = []
+    for name, label in OUTCOMES.items():
+        cells = [f"{one.number} {100 * one.share:.0f} ± {100 * one.error:.0f} %" for one in drivers[name]]
+        lines.append(f"| {label} | " + " | ".join(cells or ["sets do not differ beyond chance", "", ""]) + " |")
+    return lines
 
 
 def share_belief(structures: list[Structure]) -> np.ndarray:
