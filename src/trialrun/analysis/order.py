@@ -43,8 +43,8 @@ FEWEST_SETS = 10  # below it neither the spread between sets nor its error can b
 class Pair:
     """`probability` that `first` has the lower rate than `second` (NaN where no subject ever differed), and its 95 %
     interval by simulation. `mean` is the mean difference (first minus second), `spread` its standard deviation between
-    sets, `doubt` that with the error by simulation of both added, `counted` the share of sets that point this way as
-    simulated, noise and all (ties by half); `n` subjects were assessed under both.
+    sets, `counted` the share of sets that point this way as simulated, noise and all (ties by half); `n` subjects were
+    assessed under both.
     """
 
     first: str
@@ -54,7 +54,6 @@ class Pair:
     high: float
     mean: float
     spread: float
-    doubt: float
     counted: float
     sets: int
     n: int
@@ -88,13 +87,13 @@ def estimate_order(values: Mapping[str, pl.Series], groups: Grouping) -> Order |
         return None
     pairs = tuple(_pair(first, second, found) for (first, second), found in sums.items())
     sets = min(pair.sets for pair in pairs)
-    return Order(pairs, _orders(tuple(values), pairs, values, groups), sets)
+    return Order(pairs, _orders(tuple(values), pairs, sums, values, groups), sets)
 
 
 def _pair(first: str, second: str, sums: FloatArray) -> Pair:
     totals = sums.sum(axis=0)
     if totals[SQUARES] == 0:
-        return Pair(first, second, np.nan, np.nan, np.nan, 0.0, 0.0, 0.0, np.nan, len(sums), int(totals[SUBJECTS]))
+        return Pair(first, second, np.nan, np.nan, np.nan, 0.0, 0.0, np.nan, len(sums), int(totals[SUBJECTS]))
     mean, spread = _moments(totals)
     differences = sums[:, TOTAL]
     only_first, only_second = ((sums[:, SQUARES] + sign * differences) / 2 for sign in (1, -1))
@@ -107,7 +106,6 @@ def _pair(first: str, second: str, sums: FloatArray) -> Pair:
         high,
         float(mean),
         float(spread),
-        _doubt(*_again(totals)),
         float(((differences < 0) + 0.5 * (differences == 0)) @ sums[:, SUBJECTS] / totals[SUBJECTS]),
         len(sums),
         int(totals[SUBJECTS]),
@@ -140,6 +138,7 @@ def _moments(totals: FloatArray) -> tuple[FloatArray, FloatArray]:
 def _orders(
     names: Sequence[str],
     pairs: Sequence[Pair],
+    sums: Mapping[tuple[str, str], FloatArray],
     values: Mapping[str, pl.Series],
     groups: Grouping,
 ) -> tuple[tuple[tuple[str, ...], float], ...]:
@@ -161,7 +160,8 @@ def _orders(
         covariance[number, number] = _doubt(*_again(totals)) ** 2
     for pair in pairs:
         one, two = place[pair.first], place[pair.second]
-        shared = (covariance[one, one] + covariance[two, two] - pair.doubt**2) / 2
+        doubt = _doubt(*_again(sums[pair.first, pair.second].sum(axis=0)))
+        shared = (covariance[one, one] + covariance[two, two] - doubt**2) / 2
         covariance[one, two] = covariance[two, one] = shared
     size, axes = np.linalg.eigh(covariance)
     root = axes * np.sqrt(np.maximum(size, 0.0))
