@@ -309,7 +309,7 @@ def main() -> None:
         "Here each published trial is predicted from the others alone. *How*: by *weights* the sets lose the weight that its facts gave them (importance"
         f" sampling, no new simulation); where the shape of the largest of the new weights is above {largest_trusted(ensemble.sets):.2f} (sets that were drawn where a trial wanted them are few"
         " where the others are), by a *refit*, another calibration without that trial. *Worth* is the effective sample size of the sets, with the largest weights"
-        " smoothed, and *shape* that of their distribution. *Tail* is how probable a count is that is as far out as"
+        " smoothed, and *shape* that of their distribution, which the weights of a refit have as well: fewer than some 30 sets, or a shape above 0.7, make a row a rough guess. *Tail* is how probable a count is that is as far out as"
         " the published one or further, twice; of an upper bound, a count that keeps it. This is out of sample as far as the"
         " facts go; the structure of the model and its priors were made by people who knew them all.",
         "",
