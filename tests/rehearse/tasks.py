@@ -36,6 +36,12 @@ def slow_square(number: int) -> int:
     return number * number
 
 
+def tell_process(number: int) -> int:
+    """Who did it; it takes so long that another process is not through before this one has begun."""
+    time.sleep(0.1)
+    return os.getpid()
+
+
 def always_die(number: int, dies: int) -> int:
     """The square; whoever comes to the number `dies` is killed, each time."""
     if number == dies:

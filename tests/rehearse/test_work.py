@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from rehearse.tasks import always_die, slow_square, square, square_or_die
+from rehearse.tasks import always_die, slow_square, square, square_or_die, tell_process
 from trialrun import workers as rehearse_work
 from trialrun.rehearse import Where
 from trialrun.vocab.problems import Problem, TrialrunError
@@ -161,6 +161,14 @@ def test_processes_that_started_early_are_lost_like_any(tmp_path: Path) -> None:
     calls = [(number, str(tmp_path), 7) for number in range(60)]
     with start_early(2, "trialrun.workers") as started:
         assert sorted(work_off(Where(2), square_or_die, calls, started)) == [number**2 for number in range(60)]
+
+
+def test_this_process_does_one_of_few_calls_and_none_of_many() -> None:
+    few = list(work_off(Where(2), tell_process, [(number,) for number in range(2)]))
+    assert few.count(os.getpid()) == 1
+    assert len(set(few)) == 2
+    many = list(work_off(Where(2), tell_process, [(number,) for number in range(3)]))
+    assert os.getpid() not in many
 
 
 def test_one_worker_needs_no_early_start() -> None:
