@@ -33,7 +33,7 @@ def find_drivers(
     first: Path, second: Path, outcome: str, names: tuple[str, ...], scores: np.ndarray, shown: int = 3
 ) -> list[Driver]:
     """The numbers that the difference between two arms goes with most, from their tables of outcomes: by one linear regression
-    for each number, of the variance between sets from which chance is removed. None where sets do not differ beyond chance."""
+    for each number, of the variance between sets from which chance is removed. Only shares of at least two standard errors."""
     happened = all_outcomes()[outcome].happened().cast(pl.Float64).alias("y")
     one, other = (
         pl.read_parquet(file).sort("subject").select("subject", "trial", "set", happened) for file in (first, second)
@@ -54,4 +54,5 @@ def find_drivers(
         n.sum() * spread
     )  # of unequal variances (White 1980)
     share, doubt = (slope**2 - error**2) * spread / between, 2 * np.abs(slope) * error * spread / between
-    return [Driver(names[i], float(share[i]), float(doubt[i])) for i in np.argsort(-share)[:shown]]
+    largest = [i for i in np.argsort(-share) if share[i] > 2 * doubt[i]][:shown]
+    return [Driver(names[i], float(share[i]), float(doubt[i])) for i in largest]

@@ -250,7 +250,7 @@ def main() -> None:
     lines += [
         "",
         f"Of the question itself, which of two schedules does less harm: the difference between the amended schedule and {AGAINST} on the same people ({SCHEDULE_TRIALS} trials of 25).",
-        "Shown is the part of what differs between parameter sets that goes with one number (linear, chance removed; ± standard error), the three largest. Numbers that go together over the sets",
+        "Shown is the part of what differs between parameter sets that goes with one number (linear, chance removed; ± standard error): the three largest that are two standard errors from nothing. Numbers that go together over the sets",
         "share their parts.",
         "",
         "| difference in | first | second | third |",
@@ -287,7 +287,7 @@ def main() -> None:
         "",
         "## Uncertainty",
         "",
-        f"The amended trial as the ensemble predicts it: {TRIALS} trials of {SUBJECTS}, {CYCLES} cycles. It is in-sample.",
+        f"The amended trial as the ensemble predicts it: {TRIALS:,} trials of {SUBJECTS}, {CYCLES} cycles. It is in-sample.",
         "",
         "![The amended trial: large trials, trials of 25, published](figures/model-amended.png)",
         "",

@@ -86,7 +86,8 @@ def describe_drivers(drivers: dict[str, list[Driver]]) -> list[str]:
     lines = []
     for name, label in OUTCOMES.items():
         cells = [f"{one.number} {100 * one.share:.0f} ± {100 * one.error:.0f} %" for one in drivers[name]]
-        lines.append(f"| {label} | " + " | ".join(cells or ["sets do not differ beyond chance", "", ""]) + " |")
+        cells = (cells or ["none is seen beyond chance"]) + [""] * 3
+        lines.append(f"| {label} | " + " | ".join(cells[:3]) + " |")
     return lines
 
 
