@@ -2,7 +2,8 @@
 
 `python benchmarks/accuracy.py [subjects] [days]` (200 subjects, 84 days: some minutes). Every second subject has the numbers of
 a parameter set. Relative errors of what rules see on every day under the planned doses of each version, before measurement
-error; the reference is DOP853 at rtol 1e-10. Fails above 1e-4.
+error; the reference is DOP853 at rtol 1e-10. Fails above 1e-4. Inflammation, which no rule sees and flare follows from, is told and
+not judged: with the numbers of some parameter sets it is off by somewhat more.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from simulate.plain import largest_errors  # noqa: E402
 from trialrun.protocol import read_protocol  # noqa: E402
 
 ALLOWED = 1e-4
+NO_RULE_SEES = ("inflammation",)
 
 
 def main() -> None:
@@ -28,7 +30,7 @@ def main() -> None:
         for version in read_protocol(file).versions:
             started = time.perf_counter()
             errors = sorted(largest_errors(file.parent, n, 1, days, version).items(), key=lambda item: -item[1])
-            worst = max(worst, errors[0][1])
+            worst = max(worst, *(error for name, error in errors if name not in NO_RULE_SEES))
             told = ", ".join(f"{name} {error:.1e}" for name, error in errors[:5])
             name = f"{file.parent.name}@{version}"
             print(f"{name:<46} {told}  ({time.perf_counter() - started:.0f} s)", flush=True)
