@@ -2,8 +2,8 @@
 
 `python benchmarks/accuracy.py [subjects] [days]` (200 subjects, 84 days: some minutes). Every second subject has the numbers of
 a parameter set. Relative errors of what rules see on every day under the planned doses of each version, before measurement
-error; the reference is DOP853 at rtol 1e-10. Fails above 1e-4. Inflammation, which no rule sees and flare follows from, is told and
-not judged: with the numbers of some parameter sets it is off by somewhat more.
+error; the reference is DOP853 at rtol 1e-10. Fails above 1e-4. Inflammation, which no rule sees and flare follows from, is told
+and not judged: with the numbers of some parameter sets it is off by somewhat more.
 """
 
 from __future__ import annotations
