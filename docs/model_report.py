@@ -25,6 +25,7 @@ from model_runs import TRIALS as OTHER_TRIALS
 from model_runs import Predicted, predict_facts
 from model_structures import AGAINST, describe_drivers, describe_structures, simulate_structures
 from schedules import TRIALS as SCHEDULE_TRIALS
+from scipy.stats import norm
 
 from trialrun import __version__
 from trialrun.analysis.prediction_text import format_large, format_parts, format_trial, points, predicted
@@ -124,14 +125,16 @@ def _facts(found: dict[str, Predicted], facts: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _held_out(found: dict[str, Any], facts: dict[str, Any]) -> list[str]:
+def _held_out(found: dict[str, Any], facts: dict[str, Any], sets: int) -> list[str]:
     lines = [
         "| left out | how | worth | shape | fact | published | predicted rate | predicted count, 95 % | | tail |",
         "|---|---|---:|---:|---|---:|---:|---:|---|---:|",
     ]
     for report, one in found.items():
         for place, (name, fact) in enumerate(one["facts"].items()):
-            shape = "not told" if one["pareto_shape"] is None else one["pareto_shape"]
+            most = largest_trusted(sets if one["by"] == "weights" else sets // 2)
+            shape = "not told" if one["pareto_shape"] is None else f"{one['pareto_shape']:.2f}"
+            shape += " (too large)" if one["pareto_shape"] is not None and one["pareto_shape"] > most else ""
             worth = f"{one['by']} | {one['effective_sample_size']:.0f} | {shape}"
             head = f"{report} | {worth}" if place == 0 else " | | | "
             inside = "inside" if is_inside(fact, facts[name]) else "OUTSIDE"
@@ -152,14 +155,16 @@ def _correlations(calibration: Calibration, ensemble: Ensemble, shown: int = 10)
     return [(ensemble.names[rows[i]], ensemble.names[columns[i]], float(found[rows[i], columns[i]])) for i in largest]
 
 
-def _describe_chain(chain: dict[str, Any], sets: int) -> str:
+def _describe_chain(chain: dict[str, Any], sets: int, numbers: int) -> str:
     shortest, longest = chain["autocorrelation_steps"]
     points = chain["walkers"] * chain["kept"] / longest
+    # of p numbers the largest of the differences of means, each of variance 2 / n, is in the middle z sqrt(2 / n)
+    implied = 2.0 * (norm.ppf(0.5 + 0.5 * 0.5 ** (1.0 / numbers)) / chain["apart_sd"]) ** 2
     return (
         f"The posterior of the emulator was drawn from by {chain['walkers']} walkers of {chain['kept']:,} steps after {chain['left_out']:,} left out:"
-        f" {100 * chain['accepted']:.0f} % of moves accepted, autocorrelation times of {shortest} to {longest} steps, so worth about {points:,.0f}"
-        " independent points. emcee asks for 50 such times a walker before it trusts its own estimate of them; so a second chain was drawn with other luck, and of no number are the"
-        f" means of the two more than {chain['apart_sd']:.2f} standard deviations apart. The largest weights are smoothed (Pareto smoothing, Vehtari"
+        f" {100 * chain['accepted']:.0f} % of moves accepted, autocorrelation times of {shortest} to {longest} steps, by which it would be worth about {points:,.0f}"
+        " independent points. emcee asks for 50 such times a walker before it trusts its own estimate of them; so a second chain was drawn with other luck. Of no number are the"
+        f" means of the two more than {chain['apart_sd']:.2f} standard deviations apart, which is what chains of about {implied:,.0f} independent points each would show: that is nearer to what it is worth. The largest weights are smoothed (Pareto smoothing, Vehtari"
         f" 2024): their distribution has the shape {chain['pareto_shape']}, which is to be trusted below {largest_trusted(sets):.2f}."
     )
 
@@ -210,7 +215,7 @@ def main() -> None:
         "",
         f"{said['design']} sets of {said['subjects_a_design_set']} subjects a trial for the emulator; {ensemble.sets} sets of"
         f" {said['subjects_a_set']} subjects a trial simulated and weighted; effective sample size {ensemble.effective_size:.0f}; seed {said['seed']}.",
-        _describe_chain(results["chain"], ensemble.sets),
+        _describe_chain(results["chain"], ensemble.sets, len(ensemble.names)),
         "All facts below are in-sample: agreement with them is no test of the model.",
         "",
         "![Published counts and the ensemble](figures/model-fit.png)",
@@ -309,13 +314,14 @@ def main() -> None:
         "Here each published trial is predicted from the others alone. *How*: by *weights* the sets lose the weight that its facts gave them (importance"
         f" sampling, no new simulation); where the shape of the largest of the new weights is above {largest_trusted(ensemble.sets):.2f} (sets that were drawn where a trial wanted them are few"
         " where the others are), by a *refit*, another calibration without that trial. *Worth* is the effective sample size of the sets, with the largest weights"
-        " smoothed, and *shape* that of their distribution, which the weights of a refit have as well: fewer than some 30 sets, or a shape above 0.7, make a row a rough guess. *Tail* is how probable a count is that is as far out as"
+        " smoothed, and *shape* that of their distribution, which the weights of a refit have as well (half as many sets: to be trusted up to"
+        f" {largest_trusted(ensemble.sets // 2):.2f}): a row whose shape is too large, or that is worth fewer than some 30, is a rough guess. *Tail* is how probable a count is that is as far out as"
         " the published one or further, twice; of an upper bound, a count that keeps it. This is out of sample as far as the"
         " facts go; the structure of the model and its priors were made by people who knew them all.",
         "",
         "![Published trials left out in turn](figures/model-held-out.png)",
         "",
-        *_held_out(results["held_out"], results["facts"]),
+        *_held_out(results["held_out"], results["facts"], ensemble.sets),
         *describe_structures(structures),
         "",
         "What the intervals mean and do not hold is in [uncertainty](uncertainty.md). The four lenalidomide schedules on the same people:"
@@ -335,6 +341,11 @@ def main() -> None:
         "- Neutropenia on the amended schedule is somewhat rarer than published, and at 25 mg it grows worse on treatment in more than the published 78 %"
         " (outside of what is predicted for 45).",
         "- Response at 2.5 mg with monthly steps in relapsed disease is higher than published, at 25 mg lower. Complete response is rare everywhere, in another order of schedules than published.",
+        *(
+            f"- Without the facts of {report!r} the sets of the refit have a few large weights (shape {one['pareto_shape']:.2f}): what they predict of it is a rough guess."
+            for report, one in results["held_out"].items()
+            if one["by"] == "refit" and (one["pareto_shape"] or 0.0) > largest_trusted(ensemble.sets // 2)
+        ),
         "- What the quadratic emulator leaves unexplained is not in the Sobol indices.",
         "- Chemistry is looked at once a day: peaks within hours of a dose (venetoclax) are not seen.",
         "- Trials not named above were not used.",

@@ -8,6 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
+from trialrun.analysis.discordance import believe_lower
 from trialrun.analysis.order import Order, estimate_order
 from trialrun.analysis.people import Matches, Treated
 from trialrun.analysis.uncertainty import group_trials
@@ -152,6 +153,44 @@ def test_a_rare_harm_that_one_version_has_less_of_in_every_set_is_near_certain()
     assert min(highest) > 0.99, "no more simulation is needed to come near to certainty"
 
 
+@pytest.mark.parametrize("apart", [0.0, 0.04, 0.09])
+def test_what_trials_of_a_set_differ_by_is_no_spread_between_sets(apart: float) -> None:
+    """Each version has trials of its own luck: the difference varies by 0.03 between sets and by `apart` between trials."""
+    rng, found, held = np.random.default_rng(14), [], 0
+    sets, truth = np.arange(640) % 258, stats.norm.cdf(0.05 / 0.03)
+    for _ in range(12):
+        half = (0.05 - rng.normal(0, 0.03, 258)[sets]) / 2
+        rates = 0.3 + np.stack([-half, half]) + rng.normal(0, apart / np.sqrt(2), (2, 640))
+        shared = rng.random((640, 25))
+        values = [
+            pl.Series(
+                (np.where(rng.random(shared.shape) < 0.8, shared, rng.random(shared.shape)) < rate[:, None]).ravel()
+            )
+            for rate in rates
+        ]
+        answer = order(values, sets, 25)
+        assert answer is not None
+        found.append(answer.pairs[0].probability)
+        held += answer.pairs[0].low <= truth <= answer.pairs[0].high
+    assert abs(np.mean(found) - truth) < 0.035
+    assert held >= 10
+
+
+@pytest.mark.parametrize(
+    ("sets", "size", "correlation"), [(640, 20, 0.01), (640, 100, 0.001), (320, 50, 0.003), (640, 10_000, 0.0)]
+)
+def test_many_discordant_subjects_are_followed(sets: int, size: int, correlation: float) -> None:
+    """The posterior is narrow there: the beta that was drawn from is known well, and so is the probability."""
+    rng, mean = np.random.default_rng(15), 0.611
+    total = 1 / correlation - 1 if correlation else np.inf
+    share = rng.beta(mean * total, (1 - mean) * total, sets) if correlation else np.full(sets, mean)
+    first = rng.binomial(size, share).astype(np.float64)
+    truth = stats.beta(mean * total, (1 - mean) * total).cdf(0.5) if correlation else 0.0
+    probability, low, high = believe_lower(first, size - first, np.ones(sets), 0.95)
+    assert abs(probability - truth) < 0.03
+    assert high - low < 0.08
+
+
 def test_an_order_is_no_surer_than_its_pairs() -> None:
     """20 trials of 10 and no spread between sets: the doubt of so few subjects is in the orders too."""
     rng = np.random.default_rng(9)
@@ -162,4 +201,5 @@ def test_an_order_is_no_surer_than_its_pairs() -> None:
         for pair in answer.pairs:
             before = sum(p for names, p in answer.orders if names.index(pair.first) < names.index(pair.second))
             apart.append(abs(before - pair.probability))
-    assert np.mean(apart) < 0.05
+        assert sum(p for _, p in answer.orders) == pytest.approx(1.0)
+    assert np.mean(apart) < 0.005

@@ -9,23 +9,29 @@ is averaged over, from a uniform prior of its mean and of its intraclass correla
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betainc, gammaln
 
 FloatArray = NDArray[np.float64]
-_FAR = 9.0  # logits: means from 1 in 8,000 on
-_STEPS = 21
-_NEGLIGIBLE = 1e-5  # of the largest posterior density on the grid: what is below is not looked at more closely
+_MEANS, _CORRELATIONS = (
+    (-14.0, 14.0),
+    (-22.0, 9.0),
+)  # logits looked at: shares from one in a million, correlations from 3e-10
+_STEPS = 25  # of the grid on which the posterior is summed
+_NEGLIGIBLE = 1e-5  # of the largest posterior density: what is below is left out of the grid
 
 
 def believe_lower(
-    first: FloatArray, second: FloatArray, weight: FloatArray, level: float
+    first: FloatArray, second: FloatArray, weight: FloatArray, level: float, effects: Sequence[float] = (1.0,)
 ) -> tuple[float, float, float]:
     """The probability that the first schedule has the lower rate in a set, and its interval of `level`.
 
     `first` and `second` (sets,) count the subjects of each set with the event under that schedule alone; the sets count in
-    proportion to `weight` (sets,). At least one subject must differ.
+    proportion to `weight` (sets,). At least one subject must differ. `effects` are design effects, each as likely as the others:
+    by so much the subjects of a set are worth fewer, because the trials that they are in differ beyond chance.
 
     Unequal weights tell less than as many equal ones: the log-likelihood, the weighted mean of that of the sets, is scaled to the
     information that it has (sum of w I over that of w^2 I, by which a weighted estimate has the variance that it should). What a
@@ -35,36 +41,22 @@ def believe_lower(
     told = size > 0
     size, weight = size[told], weight[told]
     pairs, place = np.unique(np.column_stack([first, second])[told], axis=0, return_inverse=True)
-    information = np.ones(size.size)
-    for _ in range(2):
+    information, reach = np.ones(size.size), np.array([[-0.5, 0.5], [-0.5, 0.5]])
+    chances, shares = [], []
+    for effect in (effects[0], *effects):  # the first time for what the sets tell
         scale = (weight @ information) / (weight**2 @ information)
-        counts = scale * np.bincount(place.ravel(), weights=weight)
-        means, spreads, share = _find_posterior(pairs, counts)
+        posterior = _Posterior(pairs / effect, scale * np.bincount(place.ravel(), weights=weight))
+        means, spreads, share = posterior.grid(reach)
         correlation = float(share.sum(axis=0) @ (1.0 / (1.0 + np.exp(-spreads))))
-        information = size / (1.0 + (size - 1.0) * correlation)
-    a, b = _shapes(means, spreads)
-    chance, share = betainc(a, b, 0.5).ravel(), share.ravel()
+        information = size / effect / (1.0 + np.maximum(size / effect - 1.0, 0.0) * correlation)
+        a, b = _shapes(means, spreads)
+        chances.append(betainc(a, b, 0.5).ravel())
+        shares.append(share.ravel() / len(effects))
+    chance, share = np.concatenate(chances[1:]), np.concatenate(shares[1:])
     order = np.argsort(chance, kind="stable")
     below = np.cumsum(share[order])
     low, high = np.interp(((1 - level) / 2, (1 + level) / 2), below - 0.5 * share[order], chance[order])
     return float(share @ chance), float(low), float(high)
-
-
-def _find_posterior(pairs: FloatArray, counts: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Grids of the logits of mean and correlation, and how probable each is (means, spreads)."""
-    means, spreads = np.linspace(-_FAR, _FAR, _STEPS), np.linspace(-_FAR, _FAR, _STEPS)
-    for _ in range(3):  # each time nearer to where the posterior is
-        density = np.exp(_log_posterior(pairs, counts, means, spreads))
-        there = density > _NEGLIGIBLE * density.max()
-        means, spreads = _closer(means, there.any(axis=1)), _closer(spreads, there.any(axis=0))
-    density = np.exp(_log_posterior(pairs, counts, means, spreads))
-    return means, spreads, density / density.sum()
-
-
-def _closer(grid: FloatArray, there: NDArray[np.bool_]) -> FloatArray:
-    """A grid over the part of this one that counts, and a step around it."""
-    at, step = np.flatnonzero(there), grid[1] - grid[0]
-    return np.linspace(max(-_FAR, grid[at[0]] - step), min(_FAR, grid[at[-1]] + step), _STEPS)
 
 
 def _shapes(means: FloatArray, spreads: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -73,16 +65,65 @@ def _shapes(means: FloatArray, spreads: FloatArray) -> tuple[FloatArray, FloatAr
     return total / (1.0 + np.exp(-means))[:, None], total / (1.0 + np.exp(means))[:, None]
 
 
-def _log_posterior(pairs: FloatArray, counts: FloatArray, means: FloatArray, spreads: FloatArray) -> FloatArray:
-    """Up to a constant, (means, spreads): the beta-binomial likelihood of all sets times the prior of the logits."""
-    a, b = _shapes(means, spreads)
-    total = np.zeros(a.shape)
-    for numbers, shape, sign in ((pairs[:, 0], a, 1.0), (pairs[:, 1], b, 1.0), (pairs.sum(axis=1), a + b, -1.0)):
-        known, place = np.unique(numbers, return_inverse=True)
-        often = np.bincount(place.ravel(), weights=counts)
-        for number, times in zip(known, often, strict=True):
-            total += sign * times * (gammaln(number + shape) - gammaln(shape))
-    for axis, grid in enumerate((means, spreads)):  # uniform in the number itself
-        prior = -np.logaddexp(0.0, grid) - np.logaddexp(0.0, -grid)
-        total += prior[:, None] if axis == 0 else prior[None, :]
-    return np.asarray(total - total.max())
+class _Posterior:
+    """Of the logits of mean and correlation: the beta-binomial likelihood of sets with these `pairs` (k, 2) of counts, each
+    so many times as `counts` (k,) says, and a uniform prior of both numbers."""
+
+    def __init__(self, pairs: FloatArray, counts: FloatArray) -> None:
+        self._start = float(np.log((counts @ pairs[:, 0] + 0.5) / (counts @ pairs[:, 1] + 0.5)))
+        self._numbers = []
+        for numbers in (pairs[:, 0], pairs[:, 1], pairs.sum(axis=1)):
+            known, place = np.unique(numbers, return_inverse=True)
+            self._numbers.append((known, np.bincount(place.ravel(), weights=counts)))
+
+    def log(self, means: FloatArray, spreads: FloatArray) -> FloatArray:
+        """Up to a constant, (means, spreads)."""
+        a, b = _shapes(means, spreads)
+        found = np.zeros(a.shape)
+        for (known, often), shape, sign in zip(self._numbers, (a, b, a + b), (1.0, 1.0, -1.0), strict=True):
+            rising = gammaln(known[:, None, None] + shape) - gammaln(shape)
+            found += sign * np.tensordot(often, rising, axes=1)
+        for prior in (means[:, None], spreads[None, :]):  # uniform in the number itself
+            found -= np.logaddexp(0.0, prior) + np.logaddexp(0.0, -prior)
+        return found
+
+    def grid(self, reach: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """A grid around the mode that reaches to where the density is negligible, and how probable each of its points is. How far
+        it reaches down and up from the mode stands in `reach` (2, 2) in the end, which begins with a guess."""
+        center = self._find_mode()
+        bounds = np.array([_MEANS, _CORRELATIONS])
+        for _ in range(60):
+            edges = np.clip(center[:, None] + reach, bounds[:, :1], bounds[:, 1:])
+            means, spreads = (np.linspace(edge[0], edge[1], _STEPS) for edge in edges)
+            logs = self.log(means, spreads)
+            density = np.exp(logs - logs.max())
+            along = density.max(axis=1), density.max(axis=0)
+            done = True
+            for axis, profile in enumerate(along):
+                inside = np.flatnonzero(profile > _NEGLIGIBLE)
+                for side, at in enumerate((inside[0], inside[-1])):
+                    last = (0, _STEPS - 1)[side]
+                    if at == last and edges[axis, side] != bounds[axis, side]:
+                        reach[axis, side] *= 2.0  # it goes on beyond the edge
+                        done = False
+                    elif abs(at - last) > _STEPS // 4:  # the grid reaches too far, and so is too coarse
+                        reach[axis, side] *= 0.6
+                        done = False
+            if done:
+                break
+        return means, spreads, density / density.sum()
+
+    def _find_mode(self) -> FloatArray:
+        """The two logits at which the density is largest, to a hundredth of what it falls by."""
+        at, step = np.array([self._start, -2.0]), np.array([1.0, 4.0])
+        bounds = np.array([_MEANS, _CORRELATIONS])
+        for _ in range(80):
+            tried = [np.clip(at[i] + step[i] * np.array([-1.0, 0.0, 1.0]), *bounds[i]) for i in (0, 1)]
+            logs = self.log(*tried)
+            best = divmod(int(np.argmax(logs)), 3)
+            if best == (1, 1):
+                if logs.max() - logs.min() < 0.01:
+                    break
+                step = step / 2.0
+            at = np.array([tried[i][best[i]] for i in (0, 1)])
+        return at

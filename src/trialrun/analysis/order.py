@@ -3,15 +3,15 @@
 In each parameter set the schedules are compared on the same subjects. Which of them has the lower rate in a set is known only as
 well as its subjects allow; counting the sets in which the simulated difference points one way would mix that noise into the
 answer and draw every probability towards one half. So the share of discordant subjects who are met under the first alone is taken
-as beta over the sets (`discordance`), which follows skewed differences of rare events as well. The plain share of sets stands
-beside it (`counted`).
+as beta over the sets (`discordance`), which follows skewed differences of rare events as well. What trials of one set differ by
+beyond chance is noise too: subjects count as many fewer. The plain share of sets stands beside it (`counted`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, permutations
 
 import numpy as np
 import polars as pl
@@ -23,6 +23,7 @@ from trialrun.analysis.uncertainty import (
     DRAWS,
     SEED,
     SET_SIZES,
+    SETS,
     SQUARES,
     SUBJECTS,
     TOTAL,
@@ -35,6 +36,8 @@ from trialrun.analysis.uncertainty import (
 )
 
 FloatArray = NDArray[np.float64]
+_SMALLEST_EFFECT = 0.5  # design effect that chance may make of none (assumed)
+_FEW, _LEAST = 6, 0.01  # up to so many versions every order is looked at; the weight of one that was not drawn
 _ROUNDS = 200  # of fitting orders to pairs: more change nothing that is shown
 FEWEST_SETS = 10  # below it neither the spread between sets nor its error can be told (assumed)
 
@@ -97,7 +100,7 @@ def _pair(first: str, second: str, sums: FloatArray) -> Pair:
     mean, spread = _moments(totals)
     differences = sums[:, TOTAL]
     only_first, only_second = ((sums[:, SQUARES] + sign * differences) / 2 for sign in (1, -1))
-    probability, low, high = believe_lower(only_first, only_second, sums[:, TRIALS], LEVEL)
+    probability, low, high = believe_lower(only_first, only_second, sums[:, TRIALS], LEVEL, _trial_effects(totals))
     return Pair(
         first,
         second,
@@ -110,6 +113,19 @@ def _pair(first: str, second: str, sums: FloatArray) -> Pair:
         len(sums),
         int(totals[SUBJECTS]),
     )
+
+
+def _trial_effects(totals: FloatArray) -> tuple[float, ...]:
+    """By how much trials of one set that differ beyond chance make the variance of their differences larger (the design effect):
+    three values as likely as each other of what could stand behind the run. 1 where sets and trials cannot be held apart."""
+    if totals[TRIALS] == totals[SETS] or totals[SETS] == 1:
+        return (1.0,)
+    _, trial, within = draw_components(totals, np.random.default_rng(SEED), DRAWS // 2)
+    if not within > 0:
+        return (1.0,)
+    # below 1 as well where chance made trials alike: cut off there, it would on average be too large
+    effects = 1.0 + trial * totals[TRIAL_SIZES] / totals[SUBJECTS] / within
+    return tuple(float(effect) for effect in np.maximum(np.quantile(effects, (1 / 6, 1 / 2, 5 / 6)), _SMALLEST_EFFECT))
 
 
 def _again(totals: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -166,14 +182,23 @@ def _orders(
     size, axes = np.linalg.eigh(covariance)
     root = axes * np.sqrt(np.maximum(size, 0.0))
     drawn = means + np.random.default_rng(SEED).standard_normal((DRAWS, len(names))) @ root.T
-    ranked, counts = np.unique(np.argsort(drawn, axis=1, kind="stable"), axis=0, return_counts=True)
+    # every order has some weight, so that no probability of a pair is out of reach
+    ranks = np.argsort(drawn, axis=1, kind="stable")
+    few = len(names) <= _FEW
+    ranked = np.array(list(permutations(range(len(names))))) if few else np.unique(ranks, axis=0)
+    code = len(names) ** np.arange(len(names))
+    seen, counts = np.unique(ranks @ code, return_counts=True)
+    share = np.full(len(ranked), _LEAST)
+    by_code = np.argsort(ranked @ code)
+    share[by_code[np.searchsorted(ranked @ code, seen, sorter=by_code)]] += counts
+    share /= share.sum()
     rank = np.argsort(ranked, axis=1)  # of each version in each order
-    share = counts / DRAWS
     for _ in range(_ROUNDS):
         for pair in pairs:
             before = rank[:, place[pair.first]] < rank[:, place[pair.second]]
             drawn_so = share @ before
             if 0 < drawn_so < 1:
                 share = share * np.where(before, pair.probability / drawn_so, (1 - pair.probability) / (1 - drawn_so))
+    share /= share.sum()
     found = [(tuple(names[number] for number in order), float(part)) for order, part in zip(ranked, share, strict=True)]
     return tuple(sorted(found, key=lambda item: (-item[1], item[0])))
