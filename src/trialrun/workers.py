@@ -7,6 +7,7 @@ import io
 import os
 import pickle
 import signal
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -109,7 +110,7 @@ def start_early(workers: int, module: str) -> Iterator[ProcessPoolExecutor | Non
         yield None
         return
     others = set(active_children())
-    pool = _start(workers, module)
+    pool = _start(workers - 1, module)
     for _ in range(workers - 1):  # each call starts a process
         pool.submit(_nothing)
     children = set(active_children()) - others
@@ -132,14 +133,19 @@ def _in_processes(
 ) -> Iterator[Result]:
     left, losses = list(reversed(calls)), 0
     own = [left.pop(0)] if len(calls) <= workers else []
+    others = workers - len(own)
     while left or own:
-        pool = started or _start(workers, task.__module__)
+        pools = {started: workers - 1} if started is not None else {_start(others, task.__module__): others}
+        if sum(pools.values()) < others:  # the last one begins with the work
+            pools[_start(1, task.__module__)] = 1
         started = None
-        running: dict[Future[Result], Call] = {}
+        running: dict[Future[Result], tuple[Call, ProcessPoolExecutor]] = {}
         try:
             while (left or running) and losses < MOST_LOSSES:
-                while left and len(running) < AHEAD * workers:
-                    running[pool.submit(task, *left[-1])] = left[-1]
+                while left and len(running) < AHEAD * others:
+                    busy = Counter(pool for _, pool in running.values())
+                    pool = min(pools, key=lambda pool: busy[pool] / pools[pool])
+                    running[pool.submit(task, *left[-1])] = left[-1], pool
                     left.pop()
                 if own:
                     yield task(*own.pop())
@@ -154,10 +160,11 @@ def _in_processes(
                     yield result
         except BrokenProcessPool:
             losses += 1
-            left += running.values()
+            left += [call for call, _ in running.values()]
         finally:
             # nobody waits for calls that were not begun, nor for processes to end: that takes them a while
-            pool.shutdown(wait=False, cancel_futures=True)
+            for pool in pools:
+                pool.shutdown(wait=False, cancel_futures=True)
         if losses >= MOST_LOSSES:
             raise _lost(f"{losses} processes in a row")
 

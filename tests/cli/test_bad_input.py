@@ -160,6 +160,7 @@ def test_a_folder_where_a_table_should_be(record: Path) -> None:
         (("simulate", STUDY, "--population", "nowhere.yaml", "--out", "x"), "nowhere.yaml"),
         (("simulate", STUDY, "--one-set", "--ensemble", "nowhere.parquet", "--out", "x"), "one of them"),
         (("calibrate", STUDY, "--design", "64", "--sets", "20"), "--design 64 (there: 1024), --sets 20 (there: 640)"),
+        (("calibrate", STUDY), "no --refit (there: trials left out by a calibration of their own)"),
         (("compare", STUDY + "@original", "--out", "x"), "two or more"),
         (("compare", STUDY + "@original", STUDY + "@original", "--out", "x"), "twice"),
         (("compare", STUDY + "@original", "elsewhere@v2", "--out", "x"), "elsewhere"),

@@ -171,6 +171,18 @@ def test_this_process_does_one_of_few_calls_and_none_of_many() -> None:
     assert os.getpid() not in many
 
 
+@pytest.mark.parametrize(("calls", "processes"), [(3, 2), (9, 3)])
+def test_no_process_is_started_for_nothing(calls: int, processes: int) -> None:
+    others = set(active_children())
+    with start_early(3, "trialrun.workers") as started:
+        results = work_off(Where(3), tell_process, [(number,) for number in range(calls)], started)
+        found = [next(results)]
+        assert len(set(active_children()) - others) == processes
+        found += results
+    assert len(found) == calls
+    assert (os.getpid() in found) is (calls == 3)
+
+
 def test_one_worker_needs_no_early_start() -> None:
     with start_early(1, "trialrun.workers") as started:
         assert started is None

@@ -10,6 +10,8 @@ import typer
 
 from trialrun.vocab.problems import Location, Problem, TrialrunError
 
+RESULTS = "calibration_results.json"  # beside the ensemble
+
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
@@ -76,7 +78,7 @@ def calibrate(
 
         ensemble, results = calibrate(file, effort, work, told)
     write_ensemble(ensemble, target)
-    write_results(results, folder / "calibration_results.json")
+    write_results(results, folder / RESULTS)
     typer.echo(_text(results))
     shape, trusted = results["chain"]["pareto_shape"], largest_trusted(ensemble.sets)
     said = "not told" if shape is None else f"{shape:.2f}"
@@ -105,6 +107,9 @@ def _keep_better(target: Path, effort: Effort) -> None:
         for (option, now), then in zip(asked.items(), before, strict=True)
         if then is not None and now < then
     ]
+    results = target.parent / RESULTS
+    if not effort.refit and results.exists() and '"by": "refit"' in results.read_text(encoding="utf-8"):
+        less.append("no --refit (there: trials left out by a calibration of their own)")
     if less:
         message = "the sets that are there were made with more effort, and would be lost"
         right = "--out with another folder, or that one again if they are to be replaced"

@@ -97,10 +97,22 @@ def realise_people(population: Population, n: int, seed: int = 1) -> People:
 
 
 def have_same_people(one: Population, other: Population) -> bool:
-    """Whether two populations describe the same people, whatever they are called, cite, and have for equations."""
-    same = Population.model_construct(population=None, sources=None, options=None, content_hash="")
-    bare = [
-        people.model_copy(update={name: getattr(same, name) for name in same.model_fields_set})
-        for people in (one, other)
-    ]
-    return bare[0] == bare[1]
+    """Whether two populations describe the same people, whatever they and their numbers are called, cite and note, and whatever
+    their equations are."""
+    return _of_people(one) == _of_people(other)
+
+
+_WORDS = {"label", "symbol", "note", "source", "status"}
+
+
+def _of_people(population: Population) -> object:
+    said = population.model_dump()
+    for name in ("population", "sources", "options", "content_hash"):
+        said.pop(name, None)
+
+    def bare(part: object) -> object:
+        if isinstance(part, dict):
+            return {name: bare(value) for name, value in part.items() if name not in _WORDS}
+        return part
+
+    return bare(said)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import inf
 from typing import TYPE_CHECKING
 
 from trialrun.simulate.model.expressions import names_in
@@ -41,11 +42,11 @@ def check_declared(model: Model) -> Iterator[Problem]:
                     message = f"module {module.name} declares a{'n' * (what == 'input')} {what} that nothing uses"
                     yield Problem("unused-name", message, name, "a name in one of its expressions, or none")
     for what, size in (("floor", model.floor), *((f"floor of {name}", size) for name, size in model.floors.items())):
-        if not size > 0:
-            yield Problem("floor", f"model {model.name}: {what}", f"{size:g}", "a size above 0")
-    if not model.tolerance > 0 or model.doublings < 0:
+        if not 0 < size < inf:
+            yield Problem("floor", f"model {model.name}: {what}", f"{size:g}", "a finite size above 0")
+    if not 0 < model.tolerance < inf or model.doublings < 0:
         found = f"tolerance {model.tolerance:g}, doublings {model.doublings}"
-        yield Problem("step-control", f"model {model.name}: step control", found, "above 0, and 0 or more")
+        yield Problem("step-control", f"model {model.name}: step control", found, "finite and above 0, and 0 or more")
 
 
 def _texts(module: Module) -> Iterator[str]:

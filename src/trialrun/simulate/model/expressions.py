@@ -61,7 +61,7 @@ def _not_arithmetic(node: ast.AST) -> str | None:
         case ast.BinOp(op=ast.Pow(), right=power):
             whole = isinstance(power, ast.Constant) and isinstance(power.value, int) and 0 < power.value <= 8
             return None if whole else "a power that is not a whole number from 1 to 8: write exp(power * log(x))"
-        case ast.BinOp(op=ast.Div(), right=ast.Constant(value=0)):
+        case ast.BinOp(op=ast.Div(), right=ast.Constant(value=0) | ast.UnaryOp(operand=ast.Constant(value=0))):
             return "a division by 0"
         case ast.Compare(ops=ops) if len(ops) != 1:
             return "more than one comparison at once"
