@@ -41,12 +41,12 @@ def believe_lower(
     told = size > 0
     size, weight = size[told], weight[told]
     pairs, place = np.unique(np.column_stack([first, second])[told], axis=0, return_inverse=True)
-    information, reach = np.ones(size.size), np.array([[-0.5, 0.5], [-0.5, 0.5]])
-    chances, shares = [], []
+    information, chances, shares = np.ones(size.size), [], []
+    near = _Near(np.array([np.log((first.sum() + 0.5) / (second.sum() + 0.5)), -2.0]))
     for effect in (effects[0], *effects):  # the first time for what the sets tell
         scale = (weight @ information) / (weight**2 @ information)
         posterior = _Posterior(pairs / effect, scale * np.bincount(place.ravel(), weights=weight))
-        means, spreads, share = posterior.grid(reach)
+        means, spreads, share = posterior.grid(near)
         correlation = float(share.sum(axis=0) @ (1.0 / (1.0 + np.exp(-spreads))))
         information = size / effect / (1.0 + np.maximum(size / effect - 1.0, 0.0) * correlation)
         a, b = _shapes(means, spreads)
@@ -65,12 +65,20 @@ def _shapes(means: FloatArray, spreads: FloatArray) -> tuple[FloatArray, FloatAr
     return total / (1.0 + np.exp(-means))[:, None], total / (1.0 + np.exp(means))[:, None]
 
 
+class _Near:
+    """Where a posterior is looked for, and in the end was found: its `mode`, the `step` to search it with, and how far down and
+    up from it the grid is to `reach` (2, 2)."""
+
+    def __init__(self, mode: FloatArray) -> None:
+        self.mode, self.step = mode, np.array([1.0, 4.0])
+        self.reach = np.array([[-0.5, 0.5], [-0.5, 0.5]])
+
+
 class _Posterior:
     """Of the logits of mean and correlation: the beta-binomial likelihood of sets with these `pairs` (k, 2) of counts, each
     so many times as `counts` (k,) says, and a uniform prior of both numbers."""
 
     def __init__(self, pairs: FloatArray, counts: FloatArray) -> None:
-        self._start = float(np.log((counts @ pairs[:, 0] + 0.5) / (counts @ pairs[:, 1] + 0.5)))
         self._numbers = []
         for numbers in (pairs[:, 0], pairs[:, 1], pairs.sum(axis=1)):
             known, place = np.unique(numbers, return_inverse=True)
@@ -87,10 +95,9 @@ class _Posterior:
             found -= np.logaddexp(0.0, prior) + np.logaddexp(0.0, -prior)
         return found
 
-    def grid(self, reach: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """A grid around the mode that reaches to where the density is negligible, and how probable each of its points is. How far
-        it reaches down and up from the mode stands in `reach` (2, 2) in the end, which begins with a guess."""
-        center = self._find_mode()
+    def grid(self, near: _Near) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """A grid around the mode that reaches to where the density is negligible, and how probable each of its points is."""
+        center, reach = self._find_mode(near), near.reach
         bounds = np.array([_MEANS, _CORRELATIONS])
         for _ in range(60):
             edges = np.clip(center[:, None] + reach, bounds[:, :1], bounds[:, 1:])
@@ -113,9 +120,9 @@ class _Posterior:
                 break
         return means, spreads, density / density.sum()
 
-    def _find_mode(self) -> FloatArray:
+    def _find_mode(self, near: _Near) -> FloatArray:
         """The two logits at which the density is largest, to a hundredth of what it falls by."""
-        at, step = np.array([self._start, -2.0]), np.array([1.0, 4.0])
+        at, step = near.mode, near.step
         bounds = np.array([_MEANS, _CORRELATIONS])
         for _ in range(80):
             tried = [np.clip(at[i] + step[i] * np.array([-1.0, 0.0, 1.0]), *bounds[i]) for i in (0, 1)]
@@ -126,4 +133,5 @@ class _Posterior:
                     break
                 step = step / 2.0
             at = np.array([tried[i][best[i]] for i in (0, 1)])
+        near.mode, near.step = at, 4.0 * step  # the next one is not far
         return at
