@@ -16,10 +16,8 @@ from numpy.typing import NDArray
 from scipy.special import betainc, gammaln
 
 FloatArray = NDArray[np.float64]
-_MEANS, _CORRELATIONS = (
-    (-14.0, 14.0),
-    (-22.0, 9.0),
-)  # logits looked at: shares from one in a million, correlations from 3e-10
+_MEANS = (-14.0, 14.0)  # logits looked at: shares from one in a million on
+_CORRELATIONS = (-22.0, 9.0)  # likewise: from 3e-10
 _STEPS = 25  # of the grid on which the posterior is summed
 _NEGLIGIBLE = 1e-5  # of the largest posterior density: what is below is left out of the grid
 

@@ -17,13 +17,17 @@ from trialrun.vocab.problems import Location, Problem, TrialrunError
 
 
 def check_model(population: Population, file: Path) -> None:
-    """A TrialrunError at the line of `model` in the population file where the model cannot be found, asks for numbers that the
+    """A TrialrunError at the line of `model` (or `options`) in the population file where the model cannot be found, asks for numbers that the
     population does not have, or for an input that the clinic never gives: it would be 0 on every day, without a word."""
     where = read_source(file).location(("model",))
     try:
         model = find_model(population.model, population.options)
     except TrialrunError as error:
-        raise TrialrunError([_placed(problem, where) for problem in error.problems]) from None
+        chosen = read_source(file).location(("options",))
+        of_options = ("unknown-option", "no-alternative")
+        raise TrialrunError(
+            [_placed(problem, chosen if problem.code in of_options else where) for problem in error.problems]
+        ) from None
     given = {"dose", *CO_TREATMENTS, *(f"{name}_given" for name in CO_TREATMENTS)}
     idle = [name for name in model.inputs if name not in given]
     if idle:
