@@ -17,8 +17,9 @@ from trialrun.vocab.problems import Location, Problem, TrialrunError
 
 
 def check_model(population: Population, file: Path) -> None:
-    """A TrialrunError at the line of `model` (or `options`) in the population file where the model cannot be found, asks for numbers that the
-    population does not have, or for an input that the clinic never gives: it would be 0 on every day, without a word."""
+    """A TrialrunError at the line of `model` (or `options`) in the population file where the model cannot be found, asks for
+    numbers that the population does not have, or for an input that the clinic never gives: it would be 0 on every day, without a
+    word."""
     where = read_source(file).location(("model",))
     try:
         model = find_model(population.model, population.options)
