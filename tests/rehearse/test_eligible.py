@@ -22,10 +22,10 @@ SHIPPED = sorted(path.parent for path in STUDIES.glob("*/protocol.yaml"))
 
 @pytest.mark.parametrize("study", SHIPPED, ids=lambda study: study.name)
 def test_people_that_ship_meet_the_criteria_that_ship(study: Path) -> None:
-    plans = [plan_version(version) for version in read_protocol(study).versions.values()]
+    plans = {name: plan_version(version) for name, version in read_protocol(study).versions.items()}
     people = read_population(study)
     assert list(describe_ineligible(people, plans)) == []
-    assert all(part <= TOLD / 2 for plan in plans for part in find_ineligible(people, plan).values())
+    assert all(part <= TOLD / 2 for plan in plans.values() for part in find_ineligible(people, plan).values())
 
 
 def older(study: str, tmp_path: Path, rule: str) -> Plan:
@@ -44,9 +44,9 @@ def test_how_many_a_criterion_refuses_is_counted(tmp_path: Path) -> None:
     assert found["adult"] == pytest.approx(np.mean(np.floor(age) < 65))
     assert next(iter(found)) == "adult"
     shipped = plan_version(read_protocol(STUDIES / "lenalidomide-cll").version("amendment-1"))
-    (notice,) = describe_ineligible(people, [plan, shipped])
+    (notice,) = describe_ineligible(people, {"older@original": plan, "as it ships": shipped})
     assert f"adult {100 * found['adult']:.0f} %" in notice
-    assert "of original that" in notice
+    assert "of older@original that" in notice
 
 
 def test_what_is_not_known_refuses_nobody(tmp_path: Path) -> None:

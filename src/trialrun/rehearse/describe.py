@@ -106,7 +106,8 @@ def notices_of(rehearsal: Rehearsal) -> list[str]:
     arms = [(arm.protocol, rehearsal.plan(number)) for number, arm in enumerate(rehearsal.arms)]
     ensemble, file = rehearsal.ensemble, rehearsal.ensemble_file
     found = find_notices(rehearsal.population, rehearsal.population_file, arms, ensemble, file)
-    found += describe_ineligible(rehearsal.population, [plan for _, plan in arms])
+    plans = {arm.label: plan for arm, (_, plan) in zip(rehearsal.arms, arms, strict=True)}
+    found += describe_ineligible(rehearsal.population, plans)
     if ensemble is not None:
         found += _short(ensemble, rehearsal.cycles)
     if ensemble is not None and rehearsal.trials == 1:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -36,16 +36,16 @@ def find_ineligible(population: Population, plan: Plan) -> dict[str, float]:
     return dict(sorted(((name, part) for name, part in refused.items() if part > 0), key=lambda item: -item[1]))
 
 
-def describe_ineligible(population: Population, plans: Sequence[Plan]) -> Iterator[str]:
-    """One sentence for the arms whose criteria refuse more of the people than the error of a measurement lets through."""
+def describe_ineligible(population: Population, plans: Mapping[str, Plan]) -> Iterator[str]:
+    """One sentence for the arms, by their names, whose criteria refuse more of the people than the error of a measurement lets through."""
     told: dict[str, list[str]] = {}
-    for plan in plans:
+    for arm, plan in plans.items():
         refused = [(name, part) for name, part in find_ineligible(population, plan).items() if part > TOLD]
         if refused:
             said = ", ".join(f"{name} {100 * part:.0f} %" for name, part in refused)
-            told.setdefault(said, []).append(plan.version.name)
-    for said, versions in told.items():
+            told.setdefault(said, []).append(arm)
+    for said, arms in told.items():
         yield (
-            f"Eligibility criteria of {' and '.join(versions)} that virtual people do not meet, and how many of them: {said}. "
+            f"Eligibility criteria of {', '.join(arms)} that virtual people do not meet, and how many of them: {said}. "
             "Nobody is screened in a simulation: who takes part is said by the population (`enrolled`, `shift`)."
         )

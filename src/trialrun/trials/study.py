@@ -61,7 +61,7 @@ class TrialStudy:
         """What must be said beside every result: what is wrong with the protocol, and what lies outside of the model."""
         arms = [(self.protocol, plan_version(self.protocol.version(name))) for name in self.versions]
         found = find_notices(self.population, self.population_file, arms, self.ensemble, self.ensemble_file)
-        ineligible = describe_ineligible(self.population, [plan for _, plan in arms])
+        ineligible = describe_ineligible(self.population, {plan.version.name: plan for _, plan in arms})
         return [*describe_errors(arms), *found, *ineligible]
 
 
