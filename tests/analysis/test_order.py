@@ -191,6 +191,14 @@ def test_many_discordant_subjects_are_followed(sets: int, size: int, correlation
     assert high - low < 0.08
 
 
+def test_a_grid_that_does_not_fit_the_posterior_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    from trialrun.vocab.problems import TrialrunError
+
+    monkeypatch.setattr("trialrun.analysis.discordance._TRIES", 1)
+    with pytest.raises(TrialrunError, match="cannot be summed"):
+        believe_lower(np.full(20, 3.0), np.full(20, 4.0), np.ones(20), 0.95)
+
+
 def test_an_order_is_no_surer_than_its_pairs() -> None:
     """20 trials of 10 and no spread between sets: the doubt of so few subjects is in the orders too."""
     rng = np.random.default_rng(9)

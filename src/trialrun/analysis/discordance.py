@@ -15,10 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betainc, gammaln
 
+from trialrun.vocab.problems import Problem, TrialrunError
+
 FloatArray = NDArray[np.float64]
 _MEANS = (-14.0, 14.0)  # logits looked at: shares from one in a million on
 _CORRELATIONS = (-22.0, 9.0)  # likewise: from 3e-10
 _STEPS = 25  # of the grid on which the posterior is summed
+_TRIES = 60  # of fitting the grid to the posterior
 _NEGLIGIBLE = 1e-5  # of the largest posterior density: what is below is left out of the grid
 
 
@@ -94,10 +97,11 @@ class _Posterior:
         return found
 
     def grid(self, near: _Near) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """A grid around the mode that reaches to where the density is negligible, and how probable each of its points is."""
+        """A grid around the mode that reaches to where the density is negligible, and how probable each of its points is.
+        TrialrunError where none is found."""
         center, reach = self._find_mode(near), near.reach
         bounds = np.array([_MEANS, _CORRELATIONS])
-        for _ in range(60):
+        for _ in range(_TRIES):
             edges = np.clip(center[:, None] + reach, bounds[:, :1], bounds[:, 1:])
             means, spreads = (np.linspace(edge[0], edge[1], _STEPS) for edge in edges)
             logs = self.log(means, spreads)
@@ -115,8 +119,9 @@ class _Posterior:
                         reach[axis, side] *= 0.6
                         done = False
             if done:
-                break
-        return means, spreads, density / density.sum()
+                return means, spreads, density / density.sum()
+        found = f"after {_TRIES} grids it still reaches beyond the last one, or is a small part of it"
+        raise TrialrunError(Problem("no-order", "the probability of the order cannot be summed", found))
 
     def _find_mode(self, near: _Near) -> FloatArray:
         """The two logits at which the density is largest, to a hundredth of what it falls by."""
