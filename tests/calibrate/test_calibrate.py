@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trialrun.calibrate.emulate import Emulator
+from trialrun.calibrate.emulate import Emulator, Tally, combine
 from trialrun.calibrate.plan import read_calibration
-from trialrun.calibrate.run import Effort, _correct, _name, _pool, calibrate, describe_facts
+from trialrun.calibrate.run import Effort, _correct, _emulated, _name, _pool, _tally, _weigh, calibrate, describe_facts
 from trialrun.simulate.ensemble import read_ensemble
 from trialrun.vocab.problems import TrialrunError
 
 ROOT = Path(__file__).resolve().parents[2]
 FEWER, MORE = 10, 150  # subjects of 200 with neutropenia
-EFFORT = Effort(design=64, few=20, sets=24, many=40, seed=1, workers=1)
+EFFORT = Effort(design=64, few=20, sets=24, many=40, seed=1, workers=1, steps=250)
 TEXT = """\
 trialrun: 1
 study: small
@@ -131,8 +131,56 @@ def test_the_emulator_is_corrected_where_it_was_wrong(tmp_path: Path) -> None:
     scores = luck.standard_normal((60, 2))
     emulator = Emulator(0.3 * luck.standard_normal((6, 2)), np.zeros(2))
     right = emulator.predict(scores) + np.array([0.5, -1.0]) + scores @ np.array([[0.2, 0.0], [0.0, -0.3]])
-    moved = _correct(calibration, emulator, scores, *_simulated(luck, right, list(calibration.facts), 4000))
+    counted = _tally(calibration, *_simulated(luck, right, list(calibration.facts), 4000))
+    moved, _ = _correct(emulator, scores, counted)
     assert np.sqrt(np.mean((moved.predict(scores) - right) ** 2, axis=0)) == pytest.approx([0, 0], abs=0.06)
+
+
+def test_the_weights_take_back_what_the_emulator_proposed_wrongly(tmp_path: Path) -> None:
+    """Sets drawn from the posterior of an emulator that is wrong, weighted by rates that are right, have the mean of the right
+    posterior (by a grid)."""
+    calibration = read_calibration(_file(tmp_path))
+    wrong, right = (
+        Emulator(np.array([[level, -9.0], [1.0, 0], [0, 0], [0, 0], [0, 0], [0, 0]]), np.full(2, 0.01))
+        for level in (-1.2, -0.6)
+    )
+    at = np.linspace(-4, 4, 4001)
+    grid = np.column_stack([at, np.zeros(at.size)])
+
+    def density(emulator: Emulator) -> np.ndarray:
+        logs = -0.5 * at**2 + _emulated(calibration, emulator, grid)
+        return np.asarray(np.exp(logs - logs.max()) / np.exp(logs - logs.max()).sum())
+
+    luck = np.random.default_rng(6)
+    scores = grid[luck.choice(at.size, 20_000, p=density(wrong))]
+    facts = list(calibration.facts)
+    rate = {name: 1 / (1 + np.exp(-right.predict(scores)[:, i])) for i, name in enumerate(facts)}
+    logs = _weigh(calibration, wrong, scores, rate, {name: np.full(len(scores), 1e5) for name in facts})
+    weights = np.exp(logs - logs.max())
+    proposed, wanted = at @ density(wrong), at @ density(right)
+    assert abs(proposed - wanted) > 0.2
+    assert weights @ scores[:, 0] / weights.sum() == pytest.approx(wanted, abs=0.05)
+
+
+def test_a_set_is_not_pooled_with_what_the_emulator_learnt_from_it(tmp_path: Path) -> None:
+    """Sets fewer than features: an emulator that has seen them says nearly what was counted, and would be taken at its word."""
+    calibration = read_calibration(_file(tmp_path))
+    luck = np.random.default_rng(5)
+    scores = luck.standard_normal((12, 2))
+    events, assessed = _simulated(luck, np.zeros((12, 2)), list(calibration.facts), 30)
+    rate, *_ = _pool(calibration, Emulator(np.zeros((6, 2)), np.zeros(2)), scores, events, assessed)
+    counted = _tally(calibration, events, assessed)
+    corrected, others = _correct(Emulator(np.zeros((6, 2)), np.zeros(2)), scores, counted)
+    for i, name in enumerate(calibration.facts):
+        error = max(float(corrected.error[i]), 0.05)
+        right = combine(
+            others[:, i : i + 1],
+            np.array([error]),
+            Tally(counted.events[:, i : i + 1], counted.assessed[:, i : i + 1], [False]),
+        )
+        assert rate[name] == pytest.approx(right.rate[:, 0])
+    seen = corrected.predict(scores)
+    assert not np.allclose(seen, others, atol=0.02), "what it says with and without a set differs"
 
 
 def test_pooled_rates_are_nearer_the_truth_than_simulated_ones(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from scipy import stats
 
 from trialrun.calibrate.count import counted
 from trialrun.calibrate.file import Fact
-from trialrun.calibrate.held_out import find_misfits, leave_out
-from trialrun.calibrate.likelihood import known_from, law_of, log_likelihood, odds_variance
+from trialrun.calibrate.held_out import find_misfits, leave_out, predict_facts
+from trialrun.calibrate.likelihood import law_of, log_likelihood, rate_of
 from trialrun.calibrate.plan import Calibration, read_calibration
 from trialrun.simulate.population import read_population
 
@@ -47,10 +47,19 @@ def test_the_law_of_a_count_is_that_of_its_likelihood(more: dict[str, object]) -
     assert law_of(told, RATES, 300.0, 0.05).logpmf(5) == pytest.approx(right, rel=1e-6)
 
 
+@pytest.mark.parametrize("sd", [0.1, 0.5, 1.2])
 @pytest.mark.parametrize("more", [{"events": 5}, {"events": 5, "count": "episodes"}])
-def test_from_how_many_subjects_a_rate_is_known(more: dict[str, object]) -> None:
-    told, size = fact(**more), np.array([50.0, 100.0, 200.0, 400.0])
-    assert known_from(told, RATES, odds_variance(told, RATES, size)) == pytest.approx(size)
+def test_a_rate_with_normal_log_odds_has_the_mean_and_spread_of_draws(more: dict[str, object], sd: float) -> None:
+    """Against draws: the mean of the rate, and the variance of the beta (gamma) that the likelihood makes of its size."""
+    told, odds = fact(**more), np.array([-4.0, -1.0, 0.5])
+    drawn = odds + sd * np.random.default_rng(5).standard_normal((200_000, 3))
+    drawn = np.exp(drawn) if told.count == "episodes" else 1 / (1 + np.exp(-drawn))
+    rate, size = rate_of(told, odds, sd)
+    assert rate == pytest.approx(drawn.mean(axis=0), rel=0.02)
+    law = law_of(told, rate, size, 0.0)
+    n = told.of
+    chance = rate * n if told.count == "episodes" else n * rate - n * np.mean(drawn**2, axis=0)
+    assert law.var() == pytest.approx(chance + n**2 * drawn.var(axis=0), rel=0.08)
 
 
 @pytest.mark.parametrize(
@@ -119,6 +128,15 @@ def test_a_left_out_trial_that_held_the_sets_says_so() -> None:
     found = leave_out(calibration, np.asarray(logs), rate, size)
     assert found["left out"]["pareto_shape"] > 0.7
     assert found["left out"]["effective_sample_size"] < 40
+
+
+def test_far_more_episodes_than_any_set_predicts_are_told_as_such() -> None:
+    facts = {"mine": fact(events=400, count="episodes")}
+    calibration = Calibration(Path("x"), "", "x", read_population(STUDY), facts, {}, (), 0.0)
+    rate, size = {"mine": np.full(50, 0.1)}, {"mine": np.full(50, 1e6)}
+    said = predict_facts(calibration, np.full(50, 0.02), rate, size)["mine"]
+    assert said["high"] < 10
+    assert said["tail"] == pytest.approx(0.0, abs=1e-6)
 
 
 def test_an_outcome_that_has_no_median_is_named(tmp_path: Path) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -55,8 +53,3 @@ def _simulate(arm: Arm, ensemble: Ensemble, subjects: int, seed: int) -> pl.Data
     index = np.tile(np.arange(subjects), ensemble.sets)
     numbers = numbers_for(arm.population, ensemble, seed, index, sets)
     return derive_subject_outcomes(arm.population, arm.plan, arm.cycles, seed, index, numbers)
-
-
-def rates(events: Mapping[str, FloatArray], assessed: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
-    """Share of subjects with each fact's outcome (episodes a subject), (K,) by fact."""
-    return {name: (events[name] + 0.5) / (assessed[name] + 1.0) for name in events}

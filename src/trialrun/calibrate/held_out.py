@@ -107,7 +107,9 @@ def predict_facts(
 def _predict(
     fact: Fact, weights: FloatArray, rate: FloatArray, size: FloatArray, overdispersion: float
 ) -> dict[str, float]:
-    most = fact.of if fact.count == "subjects" else int(stats.poisson.ppf(0.9999, 4.0 * fact.of * rate.max())) + 20
+    most = fact.of
+    if fact.count == "episodes":
+        most = max(int(stats.poisson.ppf(0.9999, 4.0 * fact.of * rate.max())) + 20, int(fact.seen))
     counts = np.arange(most + 1)
     chance = weights @ law_of(fact, rate, size, overdispersion).pmf(counts[:, None]).T
     below = np.cumsum(chance)

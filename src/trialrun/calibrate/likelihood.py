@@ -12,6 +12,9 @@ from scipy.special import betaln, expit, gammaln, logsumexp
 from trialrun.calibrate.file import Fact
 
 FloatArray = NDArray[np.float64]
+_LEAST = 1e-3  # log-odds: a rate is never known better
+_POINTS, _WEIGHTS = np.polynomial.hermite_e.hermegauss(11)
+_CHANCE = _WEIGHTS / _WEIGHTS.sum()
 
 
 def log_likelihood(fact: Fact, rate: FloatArray, size: FloatArray | float, overdispersion: float) -> FloatArray:
@@ -79,19 +82,19 @@ def to_odds(fact: Fact, rate: FloatArray) -> FloatArray:
     return np.asarray(np.log(rate) if fact.count == "episodes" else np.log(rate / (1.0 - rate)))
 
 
-def from_odds(fact: Fact, odds: FloatArray) -> FloatArray:
-    """The rate of log-odds (of a logarithm for episodes)."""
-    return np.asarray(np.exp(np.clip(odds, -20, 5)) if fact.count == "episodes" else expit(odds))
+def rate_of(fact: Fact, odds: FloatArray, sd: FloatArray | float) -> tuple[FloatArray, FloatArray]:
+    """The mean of a rate whose log-odds (logarithm for episodes) are normal about `odds` (n,), and from how many subjects
+    `log_likelihood` takes it for as well known, (n,) each."""
+    spread = np.maximum(np.asarray(sd, dtype=float), _LEAST)
+    if fact.count == "episodes":
+        rate = np.exp(np.clip(odds, -20.0, 5.0) + 0.5 * np.minimum(spread, 3.0) ** 2)
+        return np.asarray(rate), np.broadcast_to(4.0 / np.expm1(np.minimum(spread, 3.0) ** 2) - 1.0, rate.shape)
+    at = expit(odds[:, None] + np.broadcast_to(spread, odds.shape)[:, None] * _POINTS)
+    rate = at @ _CHANCE
+    return np.asarray(rate), size_of(fact, rate, (at - rate[:, None]) ** 2 @ _CHANCE)
 
 
-def odds_variance(fact: Fact, rate: FloatArray, assessed: FloatArray) -> FloatArray:
-    """Sampling variance of the log-odds (delta method) of a rate from so many subjects."""
-    varies = rate if fact.count == "episodes" else rate * (1.0 - rate)
-    slope = 1.0 / rate if fact.count == "episodes" else 1.0 / (rate * (1.0 - rate))
-    return np.asarray(slope**2 * varies / np.maximum(assessed, 1.0))
-
-
-def known_from(fact: Fact, rate: FloatArray, variance: FloatArray | float) -> FloatArray:
-    """From how many subjects a rate (n,) would have this sampling variance of its log-odds: `odds_variance`, solved for them."""
-    varies = rate if fact.count == "episodes" else rate * (1.0 - rate)
-    return np.asarray(1.0 / np.maximum(variance * np.maximum(varies, 1e-4), 1e-9))
+def size_of(fact: Fact, rate: FloatArray, variance: FloatArray) -> FloatArray:
+    """From how many subjects `log_likelihood` takes a rate (n,) for known that has this variance (n,)."""
+    kept = np.maximum(variance, 1e-300)
+    return np.asarray(4.0 * rate**2 / kept - 1.0 if fact.count == "episodes" else rate * (1.0 - rate) / kept - 1.0)

@@ -16,13 +16,12 @@ from scipy.special import logsumexp
 from scipy.stats import norm, qmc
 
 from trialrun import __version__
-from trialrun.calibrate.arms import rates
 from trialrun.calibrate.batches import BATCH, Counts, Progress, simulate_batches
 from trialrun.calibrate.chain import Chain, sample_chain
-from trialrun.calibrate.emulate import Emulator, fit_emulator
+from trialrun.calibrate.emulate import Emulator, Tally, combine, fit_emulator
 from trialrun.calibrate.evidence import average_likelihood, estimate_evidence
 from trialrun.calibrate.held_out import find_misfits, leave_out, predict_facts, predict_without
-from trialrun.calibrate.likelihood import from_odds, known_from, log_likelihood, odds_variance, to_odds
+from trialrun.calibrate.likelihood import log_likelihood, rate_of, size_of, to_odds
 from trialrun.calibrate.plan import Calibration, read_calibration
 from trialrun.calibrate.smooth import largest_trusted, smooth_weights
 from trialrun.simulate.ensemble import Ensemble, describe_structure
@@ -39,6 +38,9 @@ class Effort:
     """How much is simulated: for the emulator `design` sets of `few` subjects over the priors and half as many of twice as many
     subjects about its first posterior, then half of `sets` of `many` each about its second; at last `sets` of `many` each.
 
+    Of the chain that sets are taken from `steps` are kept, which are to be some fifty times its autocorrelation; three tenths as
+    many are left out before, and kept of a chain that says where to simulate next.
+
     With `refit` a published trial that the weights cannot leave out is left out by a calibration without it, of half of `sets`.
     """
 
@@ -49,6 +51,11 @@ class Effort:
     seed: int
     workers: int
     refit: bool = False
+    steps: int = 5000
+
+    @property
+    def fewer_steps(self) -> int:
+        return 3 * self.steps // 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,18 +112,18 @@ def _fit(calibration: Calibration, design: Learnt, effort: Effort, folder: Path,
     """All stages after the first design."""
     learnt = [design]
     emulator = _emulate(calibration, learnt)
-    near = _sample(calibration, emulator, effort.seed, "first posterior", progress).choose(effort.design // 2)
+    first, last = (effort.fewer_steps, effort.fewer_steps), (effort.fewer_steps, effort.steps)
+    near = _sample(calibration, emulator, effort.seed, "first posterior", first, progress).choose(effort.design // 2)
     near = near.mean(axis=0) + _WIDE * (near - near.mean(axis=0))
     learnt.append((near, *_simulate(calibration, near, 2 * effort.few, effort, folder, "second design", progress)))
     emulator = _emulate(calibration, learnt)
-    chain = _sample(calibration, emulator, effort.seed, "second posterior", progress)
+    chain = _sample(calibration, emulator, effort.seed, "second posterior", first, progress)
     pilot = chain.choose(max(8, effort.sets // 2))
-    emulator = _correct(
-        calibration, emulator, pilot, *_simulate(calibration, pilot, effort.many, effort, folder, "pilot", progress)
-    )
-    chain = _sample(calibration, emulator, effort.seed, "posterior", progress)
+    counted = _simulate(calibration, pilot, effort.many, effort, folder, "pilot", progress)
+    emulator, _ = _correct(emulator, pilot, _tally(calibration, *counted))
+    chain = _sample(calibration, emulator, effort.seed, "posterior", last, progress)
     posterior = chain.choose(effort.sets)
-    other = _sample(calibration, emulator, effort.seed + 1, "posterior again", progress)
+    other = _sample(calibration, emulator, effort.seed + 1, "posterior again", last, progress)
     mixing = chain.mixing | {"apart_sd": chain.distance(other)}
     events, assessed = _simulate(calibration, posterior, effort.many, effort, folder, "sets", progress)
     rate, size, simulated = _pool(calibration, emulator, posterior, events, assessed)
@@ -167,26 +174,31 @@ def _name(calibration: Calibration, effort: Effort) -> str:
 
 def _emulate(calibration: Calibration, learnt: list[Learnt]) -> Emulator:
     """The emulator of all that was simulated for it, each set known as well as its subjects make it."""
-    odds, noise = [], []
-    for _, events, assessed in learnt:
-        rate = rates(events, assessed)
-        facts = calibration.facts.items()
-        odds.append(np.column_stack([to_odds(fact, rate[name]) for name, fact in facts]))
-        noise.append(np.column_stack([odds_variance(fact, rate[name], assessed[name]) for name, fact in facts]))
-    return fit_emulator(np.vstack([scores for scores, *_ in learnt]), np.vstack(odds), np.vstack(noise))
+    parts = [_tally(calibration, events, assessed) for _, events, assessed in learnt]
+    tally = replace(
+        parts[0],
+        events=np.vstack([part.events for part in parts]),
+        assessed=np.vstack([part.assessed for part in parts]),
+    )
+    return fit_emulator(np.vstack([scores for scores, *_ in learnt]), tally)[0]
 
 
-def _correct(
-    calibration: Calibration, emulator: Emulator, scores: FloatArray, events: Counts, assessed: Counts
-) -> Emulator:
+def _tally(calibration: Calibration, events: Counts, assessed: Counts) -> Tally:
+    """Counts by fact as the emulator takes them, in the order of the facts."""
+    facts = calibration.facts
+    return Tally(
+        np.column_stack([events[name] for name in facts]),
+        np.column_stack([assessed[name] for name in facts]),
+        [fact.count == "episodes" for fact in facts.values()],
+    )
+
+
+def _correct(emulator: Emulator, scores: FloatArray, tally: Tally) -> tuple[Emulator, FloatArray]:
     """The emulator and what it was wrong by at sets near the posterior (n, P), learnt as a second one: the designs met fewer
-    people, and lie wider. The error is that of the second one."""
-    near, rate = _within(scores), rates(events, assessed)
-    facts = calibration.facts.items()
-    odds = np.column_stack([to_odds(fact, rate[name]) for name, fact in facts])
-    noise = np.column_stack([odds_variance(fact, rate[name], assessed[name]) for name, fact in facts])
-    change = fit_emulator(near, odds - emulator.predict(near), noise)
-    return Emulator(emulator.coefficients + change.coefficients, change.error)
+    people, and lie wider. The error is that of the second one. And what it says of each set from the others alone."""
+    near = _within(scores)
+    change, others = fit_emulator(near, tally, emulator.predict(near))
+    return Emulator(emulator.coefficients + change.coefficients, change.error), others
 
 
 def _within(scores: FloatArray) -> FloatArray:
@@ -201,20 +213,21 @@ def _emulated(calibration: Calibration, emulator: Emulator, scores: FloatArray) 
     for i, (name, fact) in enumerate(calibration.facts.items()):
         if name in calibration.left_out:
             continue
-        rate = from_odds(fact, odds[:, i])
-        size = known_from(fact, rate, emulator.error[i] ** 2)
+        rate, size = rate_of(fact, odds[:, i], emulator.error[i])
         total += log_likelihood(fact, rate, size, calibration.overdispersion)
     return total
 
 
-def _sample(calibration: Calibration, emulator: Emulator, seed: int, stage: str, progress: Progress) -> Chain:
-    """A chain from the posterior of the emulator."""
+def _sample(
+    calibration: Calibration, emulator: Emulator, seed: int, stage: str, steps: tuple[int, int], progress: Progress
+) -> Chain:
+    """A chain from the posterior of the emulator, so many steps left out and kept."""
 
     def log_posterior(scores: FloatArray) -> FloatArray:
         near = -0.5 * np.sum(scores**2, axis=1)
         return np.asarray(near + _emulated(calibration, emulator, _within(scores)))
 
-    return sample_chain(log_posterior, len(calibration.priors), seed, partial(progress, stage))
+    return sample_chain(log_posterior, len(calibration.priors), seed, *steps, partial(progress, stage))
 
 
 def _pool(
@@ -224,20 +237,19 @@ def _pool(
     (median) is what was simulated at the set itself.
 
     Chance in the few subjects of a set would be taken for a better or worse fit. So the emulator is corrected once more, by what
-    was simulated here, and what it says at a set and what was simulated there are averaged, each by how well it is known; the
-    emulator counts as known no better than `_LEAST_ERROR`.
+    was simulated here, and the counts of a set change what it says of that set from all others; the emulator counts as known
+    no better than `_LEAST_ERROR`.
     """
-    facts, simulated = calibration.facts, rates(events, assessed)
-    odds = np.column_stack([to_odds(fact, simulated[name]) for name, fact in facts.items()])
-    noise = np.column_stack([odds_variance(fact, simulated[name], assessed[name]) for name, fact in facts.items()])
-    corrected = _correct(calibration, emulator, scores, events, assessed)
-    error = np.maximum(corrected.error, _LEAST_ERROR) ** 2
-    variance = 1.0 / (1.0 / noise + 1.0 / error)
-    pooled = variance * (odds / noise + corrected.predict(_within(scores)) / error)
-    rate = {name: from_odds(fact, pooled[:, i]) for i, (name, fact) in enumerate(facts.items())}
-    size = {name: known_from(fact, rate[name], variance[:, i]) for i, (name, fact) in enumerate(facts.items())}
-    simulated_part = dict(zip(facts, np.median(variance / noise, axis=0).tolist(), strict=True))
-    return rate, size, simulated_part
+    tally = _tally(calibration, events, assessed)
+    corrected, others = _correct(emulator, scores, tally)
+    error = np.maximum(corrected.error, _LEAST_ERROR)
+    found = combine(others, error, tally)
+    rate = {name: found.rate[:, i] for i, name in enumerate(calibration.facts)}
+    size = {
+        name: size_of(fact, rate[name], found.variance[:, i])
+        for i, (name, fact) in enumerate(calibration.facts.items())
+    }
+    return rate, size, dict(zip(calibration.facts, np.median(found.counted, axis=0).tolist(), strict=True))
 
 
 def _weigh(calibration: Calibration, emulator: Emulator, scores: FloatArray, rate: Counts, size: Counts) -> FloatArray:

@@ -32,7 +32,7 @@ def calibrate(
         bool,
         typer.Option(
             "--refit",
-            help="Calibrate again without each published trial that the weights cannot leave out: some 6 minutes each.",
+            help="Calibrate again without each published trial that the weights cannot leave out: some 7 minutes each.",
         ),
     ] = False,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes.")] = 2,
@@ -44,7 +44,7 @@ def calibrate(
 
     What is fitted to what is in calibration.yaml: facts with their counts, trials in which they were seen, priors. Batches are
     kept as they finish: an interrupted run goes on where it stopped when the same call is given again. The method is in
-    docs/calibration.md. Default settings take about 10 to 15 minutes on two cores. A calibration.yaml that `extends` another fits
+    docs/calibration.md. Default settings take about 15 to 25 minutes on two cores. A calibration.yaml that `extends` another fits
     other equations to the same facts. Sets that were made with more effort are not replaced unless --out says so.
 
     Example: `trialrun calibrate studies/lenalidomide-cll --design 128 --sets 40 --few 16 --many 40 --out out/try`
