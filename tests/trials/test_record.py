@@ -23,7 +23,7 @@ from trialrun.trials.study import read_trial_study
 from trialrun.trials.summary import summarize_trials
 from trialrun.trials.tables import tabulate_subjects, tabulate_trials
 
-SUBJECTS, TRIALS, CYCLES = 12, 30, 4
+SUBJECTS, TRIALS, CYCLES = 12, 30, 6
 STUDY = Path(__file__).resolve().parents[2] / "studies" / "lenalidomide-cll"
 
 
@@ -44,8 +44,12 @@ def plain(protocol: Protocol) -> Trials:
 
 @pytest.fixture(scope="module")
 def number(amended: Trials) -> int:
-    """The first trial in which somebody changed version on treatment and somebody was enrolled on the new one."""
-    table = tabulate_trials(amended).filter((pl.col("changed_version") > 0) & (pl.col("treated_on_amended") > 0))
+    """The first trial in which somebody changed version on treatment, with days left to be followed, and somebody was enrolled on
+    the new one."""
+    changed = tabulate_subjects(amended).filter(pl.col("changed_day") < pl.col("end_day"))["trial"]
+    table = tabulate_trials(amended).filter(
+        pl.col("trial").is_in(changed.implode()) & (pl.col("treated_on_amended") > 0)
+    )
     return int(table["trial"][0])
 
 
