@@ -157,14 +157,13 @@ def _correlations(calibration: Calibration, ensemble: Ensemble, shown: int = 10)
 
 def _describe_chain(chain: dict[str, Any], sets: int, numbers: int) -> str:
     shortest, longest = chain["autocorrelation_steps"]
-    points = chain["walkers"] * chain["kept"] / longest
     # of p numbers the largest of the differences of means, each of variance 2 / n, is in the middle z sqrt(2 / n)
     implied = 2.0 * (norm.ppf(0.5 + 0.5 * 0.5 ** (1.0 / numbers)) / chain["apart_sd"]) ** 2
     return (
         f"The posterior of the emulator was drawn from by {chain['walkers']} walkers of {chain['kept']:,} steps after {chain['left_out']:,} left out:"
-        f" {100 * chain['accepted']:.0f} % of moves accepted, autocorrelation times of {shortest} to {longest} steps, by which it would be worth about {points:,.0f}"
-        " independent points. emcee asks for 50 such times a walker before it trusts its own estimate of them; so a second chain was drawn with other luck. Of no number are the"
-        f" means of the two more than {chain['apart_sd']:.2f} standard deviations apart, which is what chains of about {implied:,.0f} independent points each would show: that is nearer to what it is worth. The largest weights are smoothed (Pareto smoothing, Vehtari"
+        f" {100 * chain['accepted']:.0f} % of moves accepted, autocorrelation times of {shortest} to {longest} steps, of which each walker made {chain['kept'] / longest:.0f} (emcee asks for 50"
+        f" before it trusts its own estimate of them): about {chain['walkers'] * chain['kept'] / longest:,.0f} independent points. A second chain was drawn with other luck: of no number are the"
+        f" means of the two more than {chain['apart_sd']:.2f} standard deviations apart, which is what chains of about {implied:,.0f} independent points each would show. The largest weights are smoothed (Pareto smoothing, Vehtari"
         f" 2024): their distribution has the shape {chain['pareto_shape']}, which is to be trusted below {largest_trusted(sets):.2f}."
     )
 
@@ -192,13 +191,14 @@ def main() -> None:
         "## Verification",
         "",
         "The kernel is compared with SciPy (DOP853, rtol 1e-10) on equations written a second time: what rules see within 1e-4, balances of cells,",
-        "drug and ions to 1e-6 (phosphate 1e-5); inflammation, which no rule sees, up to 2.0e-4 (with the numbers of some sets, 3 of 200 people); the same bits alone, in a crowd, in threads, chunks, processes and on Dask (`tests/simulate`, `tests/rehearse`).",
+        "drug and ions to 1e-6 (phosphate 1e-5); inflammation, which no rule sees, to 1.6e-4 (with the numbers of some sets); the same bits alone, in a crowd, in threads, chunks, processes and on Dask (`tests/simulate`, `tests/rehearse`).",
         "",
         "## Inputs",
         "",
         "| module | numbers | published | derived | tuned | assumed |",
         "|---|---:|---:|---:|---:|---:|",
     ]
+    spreads = [item.variability.status or item.status for item in population.numbers().values() if item.variability]
     for section in SECTIONS:
         numbers = list(getattr(population, section).values())
         if numbers:
@@ -209,6 +209,7 @@ def main() -> None:
             lines.append(f"| {section} | {len(numbers)} | " + " | ".join(map(str, counts)) + " |")
     lines += [
         "",
+        f"Of the {len(spreads)} numbers that differ between subjects {sum(status == 'assumed' for status in spreads)} have a spread that is assumed.",
         "Every number with its source is in `studies/lenalidomide-cll/population.yaml`.",
         "",
         "## Calibration",
@@ -220,8 +221,8 @@ def main() -> None:
         "",
         "![Published counts and the ensemble](figures/model-fit.png)",
         "",
-        "Rates of the sets are simulated ones pooled with the emulator, each by how well it is known. The error of the emulator is what cross-validation leaves beyond sampling",
-        "noise: 0.00 says that none could be seen, not that there is none, and of rare events it is told too small (a count of none is taken as half of one). Direct minus emulated is its mean difference",
+        "Rates of the sets are what the counts there make of what the emulator says of a set from the others, each by how well it is known. The error of the emulator is the one with which counts that it",
+        "has not seen are most probable: 0.00 says that none could be seen, not that there is none. Direct minus emulated is its mean difference",
         "from the pooled rates; the weights correct it. *Simulated* is the part of a pooled rate (median) that comes from the 200 people of the set itself: the rest is what all sets together say of it,",
         "so the weights mostly compare the emulator that proposed the sets with the one that has learnt from them.",
         "",

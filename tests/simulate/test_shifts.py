@@ -47,6 +47,19 @@ def problems_of(line, *shifts: dict[str, str]) -> tuple[Problem, ...]:  # type: 
 NAME = "pharmacokinetics.clearance"  # 12 L/h in the file, cut off at 3 and 48
 
 
+def test_a_spread_has_a_status_of_its_own_where_only_the_value_or_only_the_spread_is_shifted(line) -> None:  # type: ignore[no-untyped-def]
+    def told(name: str, said: str) -> tuple[str, str | None]:
+        number = line({name: said}).numbers()[name]
+        return number.status, number.variability.status
+
+    assert told("pharmacokinetics.clearance", "factor: 1.1") == ("assumed", "derived"), "published, its spread derived"
+    assert told("pharmacokinetics.clearance", "factor: 1.1, omega: 0.4") == ("assumed", None)
+    assert told("pharmacokinetics.clearance", "omega: 0.4") == ("published", "assumed")
+    assert told("immune.activation_ec50", "factor: 1.1") == ("assumed", "tuned")
+    page = numbers_page(line({"pharmacokinetics.clearance": "omega: 0.4"}), "a.yaml")
+    assert "logn 0.4 [3, 48] (assumed) | published" in page
+
+
 @pytest.mark.parametrize(
     ("steps", "expected"),
     [

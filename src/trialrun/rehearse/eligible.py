@@ -37,7 +37,7 @@ def find_ineligible(population: Population, plan: Plan) -> dict[str, float]:
 
 
 def describe_ineligible(population: Population, plans: Mapping[str, Plan]) -> Iterator[str]:
-    """One sentence for the arms, by their names, whose criteria refuse more of the people than the error of a measurement lets through."""
+    """One sentence for the arms, by name, whose criteria refuse more of the people than errors of measurement let through."""
     told: dict[str, list[str]] = {}
     for arm, plan in plans.items():
         refused = [(name, part) for name, part in find_ineligible(population, plan).items() if part > TOLD]

@@ -100,6 +100,7 @@ _FIELDS: Mapping[type[BaseModel], tuple[str, str, Mapping[str, str]]] = {
             "high": "no subject is above",
             "factor": "`burden`: numbers that share it are correlated (with `correlation`)",
             "correlation": "pairwise correlation of those numbers before cutting, from 0 to below 1",
+            "status": "that of the spread, where it is another one than that of the value",
         },
     ),
     Shift: (

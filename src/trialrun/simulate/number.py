@@ -12,7 +12,10 @@ STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=Fals
 
 
 class Variability(BaseModel):
-    """How a number differs between subjects: see the head of the population file."""
+    """How a number differs between subjects: see the head of the population file.
+
+    `status` is that of the spread, where it is another one than that of the value.
+    """
 
     model_config = STRICT
 
@@ -23,6 +26,7 @@ class Variability(BaseModel):
     high: float | None = None
     factor: Literal["burden"] | None = None
     correlation: float | None = None
+    status: Status | None = None
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -40,7 +40,8 @@ def numbers_page(population: Population, where: str) -> str:
         f"{sum(counts.values())} numbers: {told}. What each status means is on [the page of the model](../simulate.md).",
         "",
         "Variability between subjects: *logn* is the standard deviation of the logarithm around the median, *norm* that of the",
-        "number around the mean; [low, high] is where the distribution is cut off.",
+        "number around the mean; [low, high] is where the distribution is cut off. A status in parentheses is that of the",
+        "spread, where it is not that of the value.",
     ]
     for section in SECTIONS:
         numbers = getattr(population, section)
@@ -118,9 +119,8 @@ def _spread(varies: Variability | None) -> str:
         return ""
     kind = "logn" if varies.distribution == "lognormal" else "norm"
     cut = "" if varies.low is None and varies.high is None else f" {_range([varies.low, varies.high])}"
-    return f"{kind} {varies.spread:g}{cut}" + (
-        "" if varies.factor is None else f", {varies.factor} r {varies.correlation:g}"
-    )
+    shared = "" if varies.factor is None else f", {varies.factor} r {varies.correlation:g}"
+    return f"{kind} {varies.spread:g}{cut}{shared}" + (f" ({varies.status})" if varies.status else "")
 
 
 def _range(limits: Sequence[float | None] | None) -> str:

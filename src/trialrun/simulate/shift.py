@@ -145,9 +145,9 @@ def shift_number(name: str, old: Number, shift: Shift, before: Shifts | None) ->
         raise ImpossibleShiftError(f"an ensemble holds one fitted shift of {name}", found, expected, "fitted")
     plain = old.model_dump()
     plain["value"] = float(shift.apply(np.array([old.value]))[0])
-    plain["variability"] = _spread(name, old, shift)
-    earlier = () if before is None or shift.value is not None else before.steps[len(before.replaced) :]
     moves = any(getattr(shift, way) is not None for way in WAYS)
+    plain["variability"] = _spread(name, old, shift, shift.status if moves else old.status)
+    earlier = () if before is None or shift.value is not None else before.steps[len(before.replaced) :]
     plain |= {"status": shift.status, **_told(shift, earlier)} if moves else _also_told(shift, old)
     try:
         return Number.model_validate(plain)
@@ -174,7 +174,8 @@ def _right(value: float, varies: dict[str, object] | None, shift: Shift) -> tupl
     return f"{value:g}, cut off at {cuts}", "a shift within the cuts, or `low` and `high` in the shift"
 
 
-def _spread(name: str, old: Number, shift: Shift) -> dict[str, object] | None:
+def _spread(name: str, old: Number, shift: Shift, status: Status) -> dict[str, object] | None:
+    """The distribution after the shift, which says its own status where that is not the `status` of the number."""
     changed = {key: getattr(shift, key) for key in (*SPREADS, *CUTS) if getattr(shift, key) is not None}
     if old.variability is None:
         if changed:
@@ -192,7 +193,8 @@ def _spread(name: str, old: Number, shift: Shift) -> dict[str, object] | None:
         raise ImpossibleShiftError(
             f"a spread of {name} is above 0", f"{changed[wanted]:g}", f"{wanted} above 0", wanted
         )
-    return {**old.variability.model_dump(), **changed}
+    own = shift.status if wanted in changed else old.variability.status or old.status
+    return {**old.variability.model_dump(), **changed, "status": None if own == status else own}
 
 
 def _told(shift: Shift, earlier: tuple[Step, ...]) -> dict[str, object]:

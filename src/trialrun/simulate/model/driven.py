@@ -18,7 +18,7 @@ _POINTS = (0.0, 0.25, 0.5, 0.75, 1.0)
 AVERAGED = (_POINTS, nodes_of(_POINTS, (7 / 90, 32 / 90, 12 / 90, 32 / 90, 7 / 90)))
 # Parts of a state, the largest with which what rules see of 200 subjects of each study stays within 1e-4
 # (benchmarks/accuracy.py).
-AVERAGE_TOLERANCE = 7e-6  # of the state that an averaged signal drives, a step
+AVERAGE_TOLERANCE = 3e-6  # of the state that an averaged signal drives, a step
 BEND_TOLERANCE = 3e-5  # of the state that a term with a kink drives, a step: its own error is a small part of it
 APART = (1.0, -4.0, 6.0, -4.0, 1.0)  # 180 times the difference of Simpson's rule over the same points
 _SERIES = 10  # terms for z to 0.5; the next is below 1e-12 of the first

@@ -103,7 +103,7 @@ class Model:
     single: bool = False
     grid: tuple[float, ...] = (1 / 24, 1 / 12, *(1 / 8,) * 7)
     tolerance: float = 0.03
-    doublings: int = 7
+    doublings: int = 10
     floor: float = 0.1
     floors: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
 
