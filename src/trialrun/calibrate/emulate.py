@@ -20,10 +20,10 @@ from scipy.special import expit, log_expit, logsumexp
 from trialrun.vocab.problems import Problem, TrialrunError
 
 FloatArray = NDArray[np.float64]
-PENALTIES = tuple(
-    np.geomspace(10.0, 30_000.0, 12).tolist()
-)  # of the squares of the coefficients: the inverse of their prior variance
-_ROUGH = (0.1, 0.3, 0.8)  # log-odds: how far sets are off the surface, while it is fitted
+# Choices that are tried: of the penalty of the squares of the coefficients (the inverse of their prior variance), and of how far
+# sets are off the surface while it is fitted, log-odds.
+PENALTIES: tuple[float, ...] = tuple(np.geomspace(10.0, 30_000.0, 12).tolist())
+ROUGH = (0.1, 0.3, 0.8)
 ERRORS = (0.003, 3.0)  # log-odds: between which the error is looked for
 _STEPS, _HALVINGS = 50, 20  # of Newton's method, and of one of its steps
 _CLOSE = 1e-5  # log-odds: it has come to rest
@@ -138,20 +138,20 @@ class _Fact:
 
     def fit(self) -> _Tried:
         """The surface of the choice with which what was left out is more likely than with the choices next to it."""
-        best = (len(PENALTIES) // 2, len(_ROUGH) // 2)
+        best = (len(PENALTIES) // 2, len(ROUGH) // 2)
         flat = _Surface(self._start(), np.zeros(self.x.shape[1]), np.zeros(len(self.x)))
         tried = {best: self._try(flat, best)}
         while True:
             i, j = best
             for at in ((i - 1, j), (i + 1, j), (i, j - 1), (i, j + 1)):
-                if at not in tried and 0 <= at[0] < len(PENALTIES) and 0 <= at[1] < len(_ROUGH):
+                if at not in tried and 0 <= at[0] < len(PENALTIES) and 0 <= at[1] < len(ROUGH):
                     tried[at] = self._try(tried[best].surface, at)
             if best == (best := max(tried, key=lambda at: tried[at].likely)):
                 break
         return tried[best]
 
     def _try(self, start: _Surface, at: tuple[int, int]) -> _Tried:
-        penalty, rough = PENALTIES[at[0]], _ROUGH[at[1]]
+        penalty, rough = PENALTIES[at[0]], ROUGH[at[1]]
         surface = self._settle(start, penalty, rough)
         odds = self._leave_out(surface, penalty, rough)
         error = self._find_error(odds)

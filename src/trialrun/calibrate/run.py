@@ -55,6 +55,7 @@ class Effort:
 
     @property
     def fewer_steps(self) -> int:
+        """Three tenths of `steps`."""
         return 3 * self.steps // 10
 
 
