@@ -39,7 +39,7 @@ def draw_fit(facts: Facts, path: Path) -> None:
             beta(seen + 1, of - seen).ppf(0.975) if seen < of else 1,
         ]
         ax.plot([100 * exact[0], 100 * exact[1]], [place + 0.14] * 2, color=RED, lw=1.5)
-        ax.plot(100 * fact["published"], place + 0.14, "D", color=RED, ms=5)
+        ax.plot(100 * fact["published"], place + 0.14, _mark(fact["at_most"]), color=RED, ms=5)
     names = [f"{name} ({fact['told']})" for name, fact in facts.items()]
     ax.set_yticks(range(len(names)), names, fontsize=9)
     ax.invert_yaxis()
@@ -47,7 +47,7 @@ def draw_fit(facts: Facts, path: Path) -> None:
     ax.grid(axis="x", color="0.92")
     ax.set_xlabel("% (episodes: per 100 subjects)")
     ax.plot([], [], "o-", color=BLUE, lw=4, label="ensemble: mean, 95 % of sets")
-    ax.plot([], [], "D-", color=RED, lw=1.5, ms=5, label="published: exact 95 % interval")
+    ax.plot([], [], "D-", color=RED, lw=1.5, ms=5, label="published: exact 95 % interval (triangle: at most)")
     ax.legend(loc="lower right", fontsize=8)
     _save(figure, path)
 
@@ -60,16 +60,22 @@ def draw_facts(facts: Mapping[str, Predicted], path: Path) -> None:
         ax.plot([100 * found.low / of, 100 * found.high / of], [place] * 2, color=GREY, lw=1.5)
         ax.plot([100 * found.large[0], 100 * found.large[1]], [place] * 2, color=BLUE, lw=5, solid_capstyle="butt")
         ax.plot(100 * found.mean, place, "o", color="w", mec=BLUE, ms=7)
-        ax.plot(100 * found.fact.seen / of, place, "D", color=RED, ms=6)
+        ax.plot(100 * found.fact.seen / of, place, _mark(found.fact.at_most), color=RED, ms=6)
     names = [f"{name} ({found.fact.told})" for name, found in facts.items()]
     ax.set_yticks(range(len(names)), names, fontsize=9)
     ax.invert_yaxis()
     ax.set_xlim(-2, 100)
     ax.grid(axis="x", color="0.92")
     ax.set_xlabel(
-        "% (blue: true rate of a large trial,\ngrey: trial of the published size, red: published)", fontsize=9
+        "% (blue: true rate of a large trial,\ngrey: trial of the published size, red: published, a triangle where at most so many)",
+        fontsize=9,
     )
     _save(figure, path)
+
+
+def _mark(at_most: bool) -> str:
+    """Of a published count, or of a bound, which points to where the count may be."""
+    return "<" if at_most else "D"
 
 
 def is_inside(predicted: Mapping[str, float], fact: Mapping[str, Any]) -> bool:
@@ -86,7 +92,7 @@ def draw_held_out(found: Mapping[str, Mapping[str, Any]], facts: Facts, path: Pa
         ax.plot([100 * fact["low"] / of, 100 * fact["high"] / of], [place] * 2, color=GREY, lw=2)
         ax.plot(100 * fact["rate"], place, "o", color="w", mec=BLUE, ms=7)
         inside = is_inside(fact, facts[name])
-        mark = "<" if facts[name]["at_most"] else "D"
+        mark = _mark(facts[name]["at_most"])
         ax.plot(100 * facts[name]["published"], place, mark, color=RED, ms=6, mfc=RED if inside else "w", mew=1.5)
     starts = [place for place in range(1, len(rows)) if rows[place][0] != rows[place - 1][0]]
     for place in starts:
